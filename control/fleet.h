@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// The fleet: what control knows and decides about every backend. Pure: results and time in, states
+// and weights out; the same code runs in the tests with virtual time.
+//
+// Weight:  effective = health gate x slow start x (override, else configured x latency factor).
+//          latency factor = clamp(median smoothed latency of the pool / own, 1/8, 4), moved at most
+//          by a bounded step per second, and published only when a weight changes by more than 2 %
+//          or an eligibility changes (hysteresis).
+// Unknown: before the first verdict a backend serves at its configured weight (fail open); when
+// every
+//          backend of a pool is down, the pool keeps configured weights (panic) - better a slow
+//          answer than none; both are visible in the view.
+// Carry:   sl_fleet_sync keeps everything known about a backend whose id stays, and its probes by
+// name. Time:    now_ns is CLOCK_MONOTONIC. Thread:  control main loop.
+#ifndef SLUICE_CONTROL_FLEET_H
+#define SLUICE_CONTROL_FLEET_H
+
+#include "model.h"
+#include "probe_reason.h"
+#include "sluice/units.h"
+
+enum sl_backend_state {
+	SL_BACKEND_UNKNOWN, // no verdict yet: serves
+	SL_BACKEND_UP,
+	SL_BACKEND_SLOW_START, // up, weight ramping
+	SL_BACKEND_DOWN,
+	SL_BACKEND_DRAIN, // by file or operator: keeps flows, takes none
+	SL_BACKEND_MAINT,
+};
+const char *sl_backend_state_name(unsigned int state);
+
+struct sl_fleet;
+
+struct sl_probe_view {
+	bool has_verdict;
+	bool is_up;
+	uint8_t streak; // same results in a row
+	struct sl_probe_result last;
+	uint64_t last_ns; // 0 = never ran
+	uint64_t n_ok, n_failed;
+};
+
+struct sl_backend_view {
+	uint8_t state;                 // enum sl_backend_state
+	uint8_t reason;                // enum sl_probe_reason of the probe that decided; OK when up
+	uint32_t deciding_probe;       // number in the pool; UINT32_MAX = none
+	uint32_t weight_milli;         // effective, last computed
+	uint32_t latency_factor_milli; // 1000 = neutral (shadow: what it would be)
+	uint32_t slow_start_milli;     // 1000 = done
+	int32_t override_weight;       // -1 = none
+	uint64_t latency_us;           // smoothed; 0 = unknown
+	uint64_t state_since_ns;
+	bool is_drained_by_operator;
+	bool in_panic;
+};
+
+struct sl_fleet *sl_fleet_new(void);
+void sl_fleet_free(struct sl_fleet *fleet);
+
+// model is borrowed until the next sync. 0 or -ENOMEM (then nothing changed).
+int sl_fleet_sync(struct sl_fleet *fleet, const struct sl_model *model, uint64_t now_ns);
+
+// backend and probe by number in the model (probe within its pool).
+void sl_fleet_result(struct sl_fleet *fleet, uint32_t backend, uint32_t probe,
+                     const struct sl_probe_result *result, uint64_t now_ns);
+
+// Operator's word, on top of the file's. weight -1 takes an override back.
+int sl_fleet_set_drain(struct sl_fleet *fleet, uint32_t backend, bool is_drained, uint64_t now_ns);
+int sl_fleet_set_weight(struct sl_fleet *fleet, uint32_t backend, int32_t weight, uint64_t now_ns);
+
+// Recompute. true when the weights differ enough from the last taken ones to be published.
+bool sl_fleet_tick(struct sl_fleet *fleet, uint64_t now_ns);
+
+// The weights by backend of the model, and remember them as taken. Borrowed until the next call.
+const uint32_t *sl_fleet_take_weights(struct sl_fleet *fleet);
+
+void sl_fleet_view(const struct sl_fleet *fleet, uint32_t backend, struct sl_backend_view *view);
+void sl_fleet_probe_view(const struct sl_fleet *fleet, uint32_t backend, uint32_t probe,
+                         struct sl_probe_view *view);
+
+#endif

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// Flow table: which backend a connection is pinned to and how its packets are rewritten.
+//
+// Shape:   one region handed in by the caller, pointer-free inside (indices only), with a versioned
+//          header so that a restarted process can adopt it. Index: 2^n buckets of one 64-byte line
+//          (8 tags of 16 bits, 8 entry references), two candidate buckets per tuple; a reference is
+//          entry index and direction, so both directions of a connection find one 64-byte entry.
+//          IPv6 flows use a second 64-byte line (struct sl_flow_v6) from a pool of equal count.
+// Hash:    SipHash-1-3 of the 40-byte tuple; the key is the caller's random.
+// Units:   now is in ticks of SL_FLOW_TICK_NS of CLOCK_MONOTONIC, 32 bits, wrapping.
+// Expiry:  last_seen is all a packet writes; a timer wheel re-checks and re-arms (lazily), at most
+//          budget entries per call. A flow that closes is moved to its near deadline at once.
+// Full:    an insert with no free way in either bucket, or no free entry, evicts an unconfirmed
+// flow
+//          of those buckets (the oldest), else fails; unconfirmed flows are at most 1/4 of each
+//          bucket once it is under pressure. Evicted flows are reported through gone.
+// Errors:  NULL or false; never logs, never allocates.   Thread: single writer, its worker.
+// Source:  RFC 5382, RFC 4787, RFC 7857 for idle times.
+#ifndef SLUICE_CORE_FLOW_H
+#define SLUICE_CORE_FLOW_H
+
+#include "hash.h"
+#include "pkt.h"
+#include "sluice/units.h"
+#include "tcp.h"
+
+#define SL_FLOW_TICK_NS (250 * SL_NS_PER_MS)
+#define SL_FLOW_NONE    UINT32_MAX
+
+enum sl_flow_flag {
+	SL_FLOW_IS_V6 = 1,
+	SL_FLOW_IS_DSR = 2,     // no s2c tuple in the index
+	SL_FLOW_IS_FULLNAT = 4, // local address and port are ours
+	SL_FLOW_USED = 128,     // entry is allocated
+};
+
+// Addresses are 0 here and in the v6 line for IPv6. Ports and addresses as in packets.
+struct sl_flow {
+	uint32_t client_be, vip_be, local_be, backend_be;
+	uint16_t client_port_be, vip_port_be, local_port_be, backend_port_be;
+	uint8_t proto;
+	uint8_t state; // enum sl_flow_state
+	uint8_t flags; // enum sl_flow_flag
+	uint8_t zero;
+	uint16_t backend;            // index in the snapshot
+	uint16_t backend_generation; // low 16 bits; differs: the backend was removed
+	uint16_t vip;                // slot
+	uint16_t client_hop;         // cached next hop towards the client; checked by forward.c
+	uint32_t last_seen;          // tick
+	uint32_t idle_ticks;         // of the open state, from the pool
+	uint32_t wheel_next, wheel_prev;
+	uint32_t syn_seq;
+	uint32_t spare[2];
+};
+_Static_assert(sizeof(struct sl_flow) == 64, "one line");
+
+struct sl_flow_v6 {
+	struct sl_ip client, vip, local, backend;
+};
+_Static_assert(sizeof(struct sl_flow_v6) == 64, "one line");
+
+struct sl_flow_table; // header of the region
+
+struct sl_flow_params {
+	uint32_t n_flows; // capacity, entries
+	struct sl_hash_key key;
+	uint32_t now;
+};
+
+// Everything needed to create one. s2c is ignored for DSR. For nat and fullnat it is the tuple of
+// a packet from the backend: src backend, dst client (nat) or local (fullnat).
+struct sl_flow_new {
+	struct sl_tuple c2s;
+	struct sl_tuple s2c;
+	uint8_t flags;
+	uint16_t backend, backend_generation, vip;
+	uint32_t idle_ticks;
+	uint32_t syn_seq;
+};
+
+typedef void (*sl_flow_gone_fn)(void *ctx, const struct sl_flow *flow, bool is_eviction);
+
+size_t sl_flow_table_bytes(uint32_t n_flows);
+
+// mem: 64-byte aligned, zeroed, sl_flow_table_bytes long. gone is called for every flow that leaves
+// by expiry, eviction or removal, before its entry is reused. NULL if params are impossible.
+struct sl_flow_table *sl_flow_table_init(void *mem, size_t mem_bytes,
+                                         const struct sl_flow_params *params);
+void sl_flow_table_on_gone(struct sl_flow_table *ft, sl_flow_gone_fn gone, void *ctx);
+
+uint64_t sl_flow_hash(const struct sl_flow_table *ft, const struct sl_tuple *tuple);
+void sl_flow_prefetch(const struct sl_flow_table *ft, uint64_t hash);
+
+// The flow with this tuple, or NULL; *dir says which of its two tuples matched.
+struct sl_flow *sl_flow_find(struct sl_flow_table *ft, const struct sl_tuple *tuple, uint64_t hash,
+                             enum sl_dir *dir);
+
+// NULL when full, or when either tuple is in the table already. State is SL_FLOW_NEW, last_seen
+// now.
+struct sl_flow *sl_flow_add(struct sl_flow_table *ft, const struct sl_flow_new *flow, uint32_t now);
+
+void sl_flow_remove(struct sl_flow_table *ft, struct sl_flow *flow);
+
+// Set the state; when the new state's timeout ends before the wheel would look, re-arm now.
+void sl_flow_set_state(struct sl_flow_table *ft, struct sl_flow *flow, uint8_t state, uint32_t now);
+
+// Timeout in ticks of a flow in its present state.
+uint32_t sl_flow_timeout_ticks(const struct sl_flow *flow);
+
+// Advance the wheel to now; look at no more than budget entries. Returns the number removed.
+uint32_t sl_flow_expire(struct sl_flow_table *ft, uint32_t now, uint32_t budget);
+
+uint32_t sl_flow_count(const struct sl_flow_table *ft);
+uint32_t sl_flow_capacity(const struct sl_flow_table *ft);
+
+// The four tuples of a flow, for rewriting and display.
+// as the client sends it; as the backend receives it; as the backend sends it; as the client
+// receives it
+struct sl_tuple sl_flow_tuple_from_client(const struct sl_flow_table *ft,
+                                          const struct sl_flow *flow);
+struct sl_tuple sl_flow_tuple_to_backend(const struct sl_flow_table *ft,
+                                         const struct sl_flow *flow);
+struct sl_tuple sl_flow_tuple_from_backend(const struct sl_flow_table *ft,
+                                           const struct sl_flow *flow);
+struct sl_tuple sl_flow_tuple_to_client(const struct sl_flow_table *ft, const struct sl_flow *flow);
+
+// Structural self-check for tests: counts, lists, index <-> entries. true if sound.
+bool sl_flow_table_is_sound(const struct sl_flow_table *ft);
+
+#endif

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// SipHash-1-3: keyed, so that nobody outside can choose colliding tuples (reliability.md A1).
+// Source: Aumasson, Bernstein: "SipHash: a fast short-input PRF", 2012; 1 compression and 3
+//         finalisation rounds.
+#ifndef SLUICE_CORE_HASH_H
+#define SLUICE_CORE_HASH_H
+
+#include "sluice/types.h"
+
+struct sl_hash_key {
+	uint64_t k0, k1;
+};
+
+uint64_t sl_siphash13(const struct sl_hash_key *key, const void *bytes, size_t n_bytes);
+
+// A cheap mixer for seeds and tie-breaks, not against attackers (splitmix64 finaliser).
+static inline uint64_t sl_mix64(uint64_t x)
+{
+	x ^= x >> 30;
+	x *= UINT64_C(0xbf58476d1ce4e5b9);
+	x ^= x >> 27;
+	x *= UINT64_C(0x94d049bb133111eb);
+	return x ^ (x >> 31);
+}
+
+#endif

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Parser: Ethernet II, 0-2 VLAN tags, ARP, IPv4 with options, IPv6 with a bounded walk over
+// extension headers, TCP, UDP, ICMP/ICMPv6 echo requests and errors with the quoted packet (as
+// little as 8 bytes of its L4).
+//
+// Reads:   never a byte past pkt->len, whatever the packet claims.
+// Returns: -1 when parsed (pkt filled), else the enum sl_drop to count. Fragments that need ports
+//          return SL_DROP_FRAGMENT; an IPv6 atomic fragment (RFC 6946) parses as a whole packet.
+// Checks:  version, header lengths, total length against the frame; martians (RFC 1812 5.3.7,
+//          RFC 6890: source multicast, broadcast, 0/8, loopback either way, v6 multicast source,
+//          ::); IPv4 LSRR/SSRR and IPv6 RH0 give SL_DROP_SOURCE_ROUTE (RFC 7126, RFC 5095). UDP
+//          over IPv6 with checksum 0 gives SL_DROP_BAD_HEADER (RFC 8200 8.1). Checksums are not
+//          verified: the ends do that, and an incremental update keeps a wrong one wrong.
+// MAC:     the destination MAC is io's concern, not checked here.
+#ifndef SLUICE_CORE_PARSE_H
+#define SLUICE_CORE_PARSE_H
+
+#include "pkt.h"
+
+#define SL_PARSE_MAX_EXT_HEADERS 8
+#define SL_PARSE_MAX_EXT_BYTES   256
+
+int sl_parse(struct sl_pkt *pkt);
+
+#endif

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// Snapshot: everything a worker needs to decide about a new flow, immutable once built.
+// The main core builds one from the last configuration and weights, publishes it with a release
+// store, and frees it after every worker has passed a quiescent state.
+//
+// Services: exact (address, protocol, port) by hash, then port ranges (narrowest first), then any
+// port. Errors:   NULL with errno; a checked body (wirecheck.h) can fail only with ENOMEM. Thread:
+// build and free on the main core; everything else read-only from anywhere.
+#ifndef SLUICE_CORE_SNAPSHOT_H
+#define SLUICE_CORE_SNAPSHOT_H
+
+#include "hash.h"
+#include "pick.h"
+#include "sluice/wire.h"
+
+struct sl_snap_backend {
+	struct sl_ip address;
+	uint64_t id;
+	uint32_t weight_milli;
+	uint16_t port_be; // 0 keeps the VIP's
+	uint16_t generation;
+	uint16_t next_hop; // filled by the caller of build through the resolver below
+	uint16_t pool;     // row; UINT16_MAX = not configured now
+	uint8_t zero[4];
+};
+
+struct sl_snap_pool {
+	uint64_t id;
+	uint8_t forward;
+	uint8_t balance;
+	uint8_t slots_log2; // of sequence
+	bool has_capacity;  // some backend has weight
+	uint32_t tcp_idle_ticks;
+	uint32_t udp_idle_ticks;
+	uint32_t limit_flows;
+	uint32_t n_members;
+	const uint16_t *members;         // backend indices
+	const uint32_t *inverse_weights; // by member
+	const uint16_t *sequence; // weighted and as fallback; NULL unless balance is weighted
+	const uint16_t *maglev;   // balance maglev only
+	uint32_t n_maglev;
+	uint32_t row; // for per-worker cursors
+};
+
+struct sl_snap_vip {
+	struct sl_ip address;
+	uint64_t id;
+	uint16_t slot;                  // statistics slot
+	uint16_t pool;                  // row
+	uint16_t port_first, port_last; // host order
+	uint8_t proto;
+	uint8_t zero[7];
+};
+
+struct sl_snapshot {
+	uint64_t generation;
+	uint64_t epoch;
+	uint32_t n_vips, n_pools, n_members;
+	uint32_t n_backends; // highest index in use + 1
+	const struct sl_snap_vip *vips;
+	const struct sl_snap_pool *pools;
+	const struct sl_snap_backend *backends; // by index; unused rows have pool UINT16_MAX
+	struct sl_hash_key maglev_key;
+	void *private; // lookup tables
+};
+
+struct sl_snap_inputs {
+	const struct sl_wire_header *config; // checked
+	const uint32_t *weights_milli;       // by backend row of config; NULL = as in config
+	const uint16_t *backend_indices;     // by backend row
+	const uint16_t *backend_generations; // by backend row
+	const uint16_t *vip_slots;           // by vip row
+	const uint16_t *next_hops;           // by backend row
+	uint64_t epoch;
+	struct sl_hash_key maglev_key; // same on all appliances that share VIPs
+};
+
+struct sl_snapshot *sl_snapshot_build(const struct sl_snap_inputs *in);
+void sl_snapshot_free(struct sl_snapshot *snap);
+
+// NULL when no service matches. port in packet order.
+const struct sl_snap_vip *sl_snapshot_vip(const struct sl_snapshot *snap, const struct sl_ip *dst,
+                                          uint8_t proto, uint16_t dport_be);
+
+// Is this address a VIP on any port or protocol (echo, ARP, steering)?
+bool sl_snapshot_has_address(const struct sl_snapshot *snap, const struct sl_ip *ip);
+
+#endif

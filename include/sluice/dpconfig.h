@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// dataplane.yaml, compiled: what `sluice compile FILE` writes to standard output and what
+// sluice-dataplane reads from it. The data plane never parses text; the one YAML reader lives in
+// control/ and is shared by the CLI.
+//
+// Shape:  one struct, fixed size, host byte order, every string NUL-terminated.
+// Checks: the reader verifies magic, version, size, counts and string ends, and refuses otherwise.
+#ifndef SLUICE_DPCONFIG_H
+#define SLUICE_DPCONFIG_H
+
+#include "sluice/types.h"
+
+#define SL_DPCONFIG_MAGIC      UINT32_C(0x534c4450) // "SLDP"
+#define SL_DPCONFIG_VERSION    1
+#define SL_DPCONFIG_PATH_BYTES 108 // sun_path
+#define SL_DPCONFIG_ARGS_BYTES 256
+#define SL_MAX_PORT_ADDRESSES  8
+
+enum sl_device_kind { SL_DEVICE_AF_XDP, SL_DEVICE_AF_PACKET, SL_DEVICE_PCI, SL_DEVICE_VDEV };
+enum sl_port_mode { SL_PORT_SHARED, SL_PORT_DEDICATED }; // XDP: kernel keeps the rest, or nothing
+enum sl_idle { SL_IDLE_POLL, SL_IDLE_SLEEP };
+enum sl_hugepages { SL_HUGEPAGES_AUTO, SL_HUGEPAGES_NEVER };
+
+struct sl_prefix {
+	struct sl_ip address; // host part kept: 10.0.0.1/24 is our address in that network
+	uint8_t bits;         // of the family: 0..32 or 0..128
+	uint8_t zero[7];
+};
+
+struct sl_dp_port {
+	char name[SL_NAME_BYTES];
+	char device[SL_DPCONFIG_ARGS_BYTES]; // interface, PCI address, or vdev arguments; no
+	                                     // "kind:"
+	uint8_t kind;                        // enum sl_device_kind
+	uint8_t mode;                        // enum sl_port_mode
+	uint8_t n_addresses;
+	uint8_t zero[5];
+	struct sl_prefix addresses[SL_MAX_PORT_ADDRESSES];
+};
+
+struct sl_dp_route {
+	struct sl_prefix to;
+	struct sl_ip via;
+};
+
+struct sl_dpconfig {
+	uint32_t magic;
+	uint32_t version;
+	uint32_t total_bytes; // sizeof(struct sl_dpconfig)
+	uint32_t n_workers;
+	uint32_t n_ports;
+	uint32_t n_routes;
+	uint32_t n_cpus; // 0 = any; else cpus[0] is the main core's, the rest workers', in turn
+	uint32_t zero;
+	uint16_t cpus[SL_MAX_WORKERS + 1];
+	uint8_t idle;      // enum sl_idle
+	uint8_t hugepages; // enum sl_hugepages
+	uint8_t zero2[4];
+	uint64_t flows;        // table capacity over all workers
+	uint64_t memory_bytes; // packet buffers and DPDK heap; 0 = chosen from the ports
+	char socket[SL_DPCONFIG_PATH_BYTES]; // "" = SL_IPC_SOCKET
+	uint32_t zero3;
+	struct sl_dp_port ports[SL_MAX_PORTS];
+	struct sl_dp_route routes[SL_MAX_ROUTES];
+};
+
+#endif

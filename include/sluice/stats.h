@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// The statistics segment: written by the data plane, mapped read-only by everyone else.
+//
+// Shape:  header, then arrays at the offsets the header names: workers[n_workers],
+//         ports[n_workers][n_ports], backends[n_workers][max_backends], vips[n_workers][max_vips],
+//         backend_slots[max_backends], vip_slots[max_vips].
+// Thread: each worker row has one writer, its worker; slots and header have one writer, the main
+//         core. Readers use relaxed loads and sum over workers; nothing is ever reset while the
+//         data plane lives.
+// Reuse:  a backend index is given to another backend only when its flows are gone from every
+//         worker; its totals go on from where they stood, so a reader takes a baseline when a
+//         slot's id or generation changes. vips rows are by slot in the same way.
+#ifndef SLUICE_STATS_H
+#define SLUICE_STATS_H
+
+#include <stdalign.h>
+#include <stdatomic.h>
+
+#include "sluice/drop.h"
+#include "sluice/types.h"
+
+#define SL_STATS_MAGIC   UINT64_C(0x534c555354415431) // "SLUSTAT1"
+#define SL_STATS_VERSION 1
+
+typedef _Atomic uint64_t sl_stat; // one writer, relaxed
+
+struct sl_stats_worker {
+	// --- packets; rx = tx + sum(drops) + held + handed - taken, see sl_stats_held ---
+	alignas(64) sl_stat rx_pkts; // taken from ports
+	sl_stat tx_pkts;             // accepted by ports
+	sl_stat handed_pkts;         // given to another core's ring (workers and main)
+	sl_stat taken_pkts;          // taken from this core's rings
+	sl_stat generated_pkts;      // made here (ARP, ND, echo replies)
+	sl_stat flows;               // in the table now
+	sl_stat flows_new;           // total created
+	sl_stat flows_evicted;       // unconfirmed ones pushed out by new ones
+	// --- loop ---
+	alignas(64) sl_stat loops;
+	sl_stat busy_cycles; // loops that moved a packet
+	sl_stat idle_cycles;
+	sl_stat epoch;        // snapshot in use
+	sl_stat heartbeat_ns; // CLOCK_MONOTONIC, at least each 100 ms
+	sl_stat spare[3];
+	alignas(64) sl_stat drops[SL_DROP_COUNT];
+};
+
+struct sl_stats_port {
+	alignas(64) sl_stat rx_pkts;
+	sl_stat rx_bytes;
+	sl_stat tx_pkts;
+	sl_stat tx_bytes;
+	sl_stat spare[4];
+};
+
+struct sl_stats_backend {
+	alignas(64) sl_stat flows_active;
+	sl_stat flows_new;
+	sl_stat c2s_pkts; // client to server
+	sl_stat c2s_bytes;
+	sl_stat s2c_pkts; // 0 under DSR: replies bypass us
+	sl_stat s2c_bytes;
+	sl_stat refused; // SYN answered by RST
+	sl_stat resets;  // established flow ended by RST from the backend
+};
+_Static_assert(sizeof(struct sl_stats_backend) == 64, "one line");
+
+struct sl_stats_vip {
+	alignas(64) sl_stat flows_new;
+	sl_stat c2s_pkts;
+	sl_stat c2s_bytes;
+	sl_stat s2c_pkts;
+	sl_stat s2c_bytes;
+	sl_stat refused; // new flows that got no backend
+	sl_stat spare[2];
+};
+
+struct sl_stats_slot {
+	sl_stat id; // of the object (wire.h); 0 = free
+	sl_stat generation;
+};
+
+struct sl_stats_header {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t total_bytes;
+	uint64_t instance;
+	uint64_t start_ns; // CLOCK_MONOTONIC
+	uint32_t n_workers;
+	uint32_t n_ports;
+	uint32_t max_backends;
+	uint32_t max_vips;
+	uint64_t flow_capacity; // per worker
+	uint32_t off_workers;   // bytes from the start of the segment
+	uint32_t off_ports;
+	uint32_t off_backends;
+	uint32_t off_vips;
+	uint32_t off_backend_slots;
+	uint32_t off_vip_slots;
+	char port_names[SL_MAX_PORTS][SL_NAME_BYTES];
+	char port_devices[SL_MAX_PORTS][SL_NAME_BYTES];
+	// --- main core writes while running ---
+	alignas(64) sl_stat heartbeat_ns; // CLOCK_MONOTONIC, at least each 100 ms
+	sl_stat generation;
+	sl_stat epoch;
+	sl_stat config_applied; // counts of messages
+	sl_stat config_refused;
+	sl_stat held_pkts;    // waiting for a neighbour now
+	sl_stat main_tx_pkts; // sent by or through the main core to worker rings
+	sl_stat main_drops;   // of drops below, sum
+	sl_stat main_drop[SL_DROP_COUNT];
+	sl_stat port_missed[SL_MAX_PORTS]; // counted by the device before we saw them
+	sl_stat port_errors[SL_MAX_PORTS];
+};
+
+static inline void sl_stat_add(sl_stat *stat, uint64_t n)
+{
+	uint64_t old = atomic_load_explicit(stat, memory_order_relaxed);
+
+	atomic_store_explicit(stat, old + n, memory_order_relaxed);
+}
+
+static inline uint64_t sl_stat_get(const sl_stat *stat)
+{
+	return atomic_load_explicit(stat, memory_order_relaxed);
+}
+
+static inline void sl_stat_set(sl_stat *stat, uint64_t value)
+{
+	atomic_store_explicit(stat, value, memory_order_relaxed);
+}
+
+// Typed views; base points at the mapped header. Indices are the caller's to bound.
+static inline struct sl_stats_worker *sl_stats_worker_at(void *base, uint32_t worker)
+{
+	const struct sl_stats_header *h = base;
+
+	return (struct sl_stats_worker *)(void *)((char *)base + h->off_workers) + worker;
+}
+
+static inline struct sl_stats_port *sl_stats_port_at(void *base, uint32_t worker, uint32_t port)
+{
+	const struct sl_stats_header *h = base;
+
+	return (struct sl_stats_port *)(void *)((char *)base + h->off_ports) +
+	       (size_t)worker * h->n_ports + port;
+}
+
+static inline struct sl_stats_backend *sl_stats_backend_at(void *base, uint32_t worker, uint32_t be)
+{
+	const struct sl_stats_header *h = base;
+
+	return (struct sl_stats_backend *)(void *)((char *)base + h->off_backends) +
+	       (size_t)worker * h->max_backends + be;
+}
+
+static inline struct sl_stats_vip *sl_stats_vip_at(void *base, uint32_t worker, uint32_t vip)
+{
+	const struct sl_stats_header *h = base;
+
+	return (struct sl_stats_vip *)(void *)((char *)base + h->off_vips) +
+	       (size_t)worker * h->max_vips + vip;
+}
+
+static inline struct sl_stats_slot *sl_stats_backend_slot_at(void *base, uint32_t be)
+{
+	const struct sl_stats_header *h = base;
+
+	return (struct sl_stats_slot *)(void *)((char *)base + h->off_backend_slots) + be;
+}
+
+static inline struct sl_stats_slot *sl_stats_vip_slot_at(void *base, uint32_t vip)
+{
+	const struct sl_stats_header *h = base;
+
+	return (struct sl_stats_slot *)(void *)((char *)base + h->off_vip_slots) + vip;
+}
+
+#endif

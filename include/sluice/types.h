@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Types and limits that every part of Sluice shares. No DPDK, no allocation, no I/O.
+//
+// Addresses: one 16-byte form for both families, network byte order; an IPv4 address is held
+//            IPv4-mapped (::ffff:a.b.c.d, RFC 4291 section 2.5.5.2), so equality is memcmp.
+// Protocols: IANA numbers (6 TCP, 17 UDP), as in the IP header.
+#ifndef SLUICE_TYPES_H
+#define SLUICE_TYPES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define SL_CACHE_LINE_BYTES 64
+
+#define SL_MAX_WORKERS  16
+#define SL_MAX_PORTS    16
+#define SL_MAX_ROUTES   256
+#define SL_MAX_BACKENDS 16384 // index fits 16 bits with room for markers
+#define SL_MAX_VIPS     4096  // wire VIP rows: one per (name, port range)
+#define SL_NAME_BYTES   64    // with the closing NUL
+
+#define SL_NO_BACKEND UINT16_MAX // "no backend" in a u16 index
+
+#define SL_WEIGHT_ONE_MILLI 1000 // weight_milli of a configured weight of 1
+#define SL_WEIGHT_MAX_MILLI (1000u * SL_WEIGHT_ONE_MILLI * 4u) // configured 1000, adaptive x4
+
+struct sl_ip {
+	uint8_t bytes[16];
+};
+
+enum sl_forward {
+	SL_FORWARD_NAT,     // destination rewritten, client address kept
+	SL_FORWARD_FULLNAT, // source becomes a local address and port too
+	SL_FORWARD_DSR_L2,  // only the destination MAC changes; replies bypass us
+	SL_FORWARD_COUNT
+};
+
+enum sl_balance {
+	SL_BALANCE_WEIGHTED,          // smooth weighted round-robin
+	SL_BALANCE_LEAST_CONNECTIONS, // (flows + 1) / weight, global over workers
+	SL_BALANCE_MAGLEV,            // consistent hash of the client endpoint
+	SL_BALANCE_COUNT
+};
+
+static inline bool sl_ip_is_v4(const struct sl_ip *ip)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	return memcmp(ip->bytes, mapped, sizeof(mapped)) == 0;
+}
+
+static inline bool sl_ip_equal(const struct sl_ip *a, const struct sl_ip *b)
+{
+	return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+}
+
+// v4_be: the four address bytes as they stand in the packet.
+static inline struct sl_ip sl_ip_from_v4(uint32_t v4_be)
+{
+	struct sl_ip ip = {.bytes = {[10] = 0xff, [11] = 0xff}};
+
+	memcpy(&ip.bytes[12], &v4_be, sizeof(v4_be));
+	return ip;
+}
+
+static inline uint32_t sl_ip_v4_be(const struct sl_ip *ip)
+{
+	uint32_t v4_be;
+
+	memcpy(&v4_be, &ip->bytes[12], sizeof(v4_be));
+	return v4_be;
+}
+
+#endif
