@@ -48,8 +48,8 @@ struct sl_neigh {
 
 struct sl_neigh_table {
 	struct sl_neigh *rows; // caller's, SL_NEIGH_MAX
-	_Atomic uint32_t
-		*index; // caller's, SL_NEIGH_INDEX_SLOTS: open addressing by address and port
+	// Caller's, SL_NEIGH_INDEX_SLOTS: open addressing by address and port; main writes, workers read.
+	_Atomic uint32_t *index;
 	uint32_t n_rows;
 	uint64_t seed;
 };
