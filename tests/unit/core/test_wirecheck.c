@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sl_check.h"
+
+#include "wirecheck.h"
+
+int main(void)
+{
+	return sl_check_run(suite_create("wirecheck"));
+}
