@@ -49,8 +49,9 @@ struct sl_flow {
 	uint32_t last_seen;          // tick
 	uint32_t idle_ticks;         // of the open state, from the pool
 	uint32_t wheel_next, wheel_prev;
+	uint32_t wheel_due; // tick at which the wheel looks; its slot is the low bits
 	uint32_t syn_seq;
-	uint32_t spare[2];
+	uint32_t spare;
 };
 _Static_assert(sizeof(struct sl_flow) == 64, "one line");
 
