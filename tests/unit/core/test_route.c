@@ -89,6 +89,7 @@ static const struct {
          "10.1.0.1"},
 	{"a static route longer than a connected one wins", "10.1.2.128", "10.0.0.6", 1,
          "10.0.0.1"},
+	{"a host inside the /25, not at its start", "10.1.2.200", "10.0.0.6", 1, "10.0.0.1"},
 	{"the shorter static route", "10.9.7.1", "10.0.0.9", 1, "10.0.0.1"},
 	{"the longer of two static routes", "10.9.8.1", "10.0.0.8", 1, "10.0.0.1"},
 	{"the default route takes the rest", "203.0.113.9", "192.0.2.254", 0, "192.0.2.1"},
