@@ -137,15 +137,15 @@ static bool index_add(struct sl_flow_table *ft, uint64_t hash, uint32_t ref, uin
 	return true;
 }
 
-// Where the parts of a new flow go. Under DSR the backend sees and answers the client's own tuple,
-// so all four tuples of a flow follow from the same fields in every mode.
+// Where the parts of a new flow go. Under DSR the packet keeps the client's own tuple; the backend's
+// address is kept all the same, because that is where it is sent.
 static struct sl_flow_v6 addresses_of(const struct sl_flow_new *new)
 {
 	struct sl_flow_v6 a = {.client = new->c2s.src, .vip = new->c2s.dst};
 	bool is_dsr = (new->flags &SL_FLOW_IS_DSR) != 0;
 
 	a.local = is_dsr ? a.client : new->s2c.dst;
-	a.backend = is_dsr ? a.vip : new->s2c.src;
+	a.backend = new->s2c.src;
 	return a;
 }
 

@@ -68,8 +68,9 @@ struct sl_flow_params {
 	uint32_t now;
 };
 
-// Everything needed to create one. s2c is ignored for DSR. For nat and fullnat it is the tuple of
-// a packet from the backend: src backend, dst client (nat) or local (fullnat).
+// Everything needed to create one. Of s2c only src (the backend) counts under DSR. For nat and
+// fullnat it is the tuple of a packet from the backend: src backend, dst client (nat) or local
+// (fullnat).
 struct sl_flow_new {
 	struct sl_tuple c2s;
 	struct sl_tuple s2c;
@@ -114,9 +115,9 @@ uint32_t sl_flow_expire(struct sl_flow_table *ft, uint32_t now, uint32_t budget)
 uint32_t sl_flow_count(const struct sl_flow_table *ft);
 uint32_t sl_flow_capacity(const struct sl_flow_table *ft);
 
-// The four tuples of a flow, for rewriting and display.
-// as the client sends it; as the backend receives it; as the backend sends it; as the client
-// receives it
+// The four tuples of a flow, for rewriting and display. Under DSR packets are not rewritten, and
+// the tuples on the backend's side name the backend instead of the VIP. as the client sends it; as
+// the backend receives it; as the backend sends it; as the client receives it
 struct sl_tuple sl_flow_tuple_from_client(const struct sl_flow_table *ft,
                                           const struct sl_flow *flow);
 struct sl_tuple sl_flow_tuple_to_backend(const struct sl_flow_table *ft,

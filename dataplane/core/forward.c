@@ -211,7 +211,7 @@ static void track_udp(struct sl_forwarder *fw, struct sl_flow *flow, enum sl_dir
 {
 	if (flow->state != SL_FLOW_NEW)
 		return;
-	if (dir == SL_DIR_C2S && ++flow->spare[0] < UDP_CONFIRM_PKTS)
+	if (dir == SL_DIR_C2S && ++flow->spare < UDP_CONFIRM_PKTS)
 		return;
 	sl_flow_set_state(fw->flows, flow, SL_FLOW_OPEN, fw->now);
 }
