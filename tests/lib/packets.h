@@ -25,6 +25,24 @@
 
 #define SL_PACKET_MAX_BYTES 2048 // enough for what the tests build
 
+// Addresses for constant tables: 198.51.100.1 is SL_PACKET_V4(198, 51, 100, 1), and
+// SL_PACKET_V6(1) is 2001:db8::1.
+#define SL_PACKET_V4(a, b, c, d)                                                                   \
+	{                                                                                          \
+		.bytes = {                                                                         \
+			[10] = 0xff,                                                               \
+			[11] = 0xff,                                                               \
+			[12] = (a),                                                                \
+			[13] = (b),                                                                \
+			[14] = (c),                                                                \
+			[15] = (d)                                                                 \
+		}                                                                                  \
+	}
+#define SL_PACKET_V6(last)                                                                         \
+	{                                                                                          \
+		.bytes = { 0x20, 0x01, 0x0d, 0xb8, [15] = (last) }                                 \
+	}
+
 struct sl_packet_spec {
 	uint8_t dst_mac[6], src_mac[6];
 	uint8_t n_vlans;
