@@ -122,7 +122,7 @@ static void leave_by_hop(struct sl_forwarder *fw, struct sl_pkt *pkt, uint16_t h
 {
 	struct sl_neigh *row = &fw->neighs->rows[hop];
 	uint64_t word = atomic_load_explicit(&row->mac_word, memory_order_acquire);
-	uint8_t mac[8];
+	uint8_t mac[6];
 
 	pkt->out_port = row->port;
 	if (!(word & SL_NEIGH_USABLE)) {
@@ -134,7 +134,7 @@ static void leave_by_hop(struct sl_forwarder *fw, struct sl_pkt *pkt, uint16_t h
 	// knows.
 	if (atomic_load_explicit(&row->used, memory_order_relaxed) == 0)
 		atomic_store_explicit(&row->used, 1, memory_order_relaxed);
-	memcpy(mac, &word, sizeof(mac));
+	sl_neigh_word_mac(word, mac);
 	sl_rewrite_macs(pkt, fw->port_macs[pkt->out_port], mac);
 	pkt->verdict = SL_VERDICT_SEND;
 }
@@ -168,7 +168,8 @@ void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,
 	if (flow->backend < snap->n_backends) {
 		const struct sl_snap_backend *be = &snap->backends[flow->backend];
 
-		if (be->generation == flow->backend_generation && be->next_hop != SL_NEIGH_NONE) {
+		if (be->pool != UINT16_MAX && be->generation == flow->backend_generation &&
+		    be->next_hop != SL_NEIGH_NONE) {
 			leave_by_hop(fw, pkt, be->next_hop);
 			return;
 		}

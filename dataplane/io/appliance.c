@@ -54,7 +54,7 @@ static void pin_gateways(struct sl_appliance *a)
 {
 	for (uint32_t i = 0; i < a->routes.n_routes; i++) {
 		if (!a->routes.routes[i].is_connected)
-			sl_slow_pin(&a->slow, &a->routes.routes[i].via, sl_clock_ns());
+			sl_slow_pin(&a->slow, &a->routes.routes[i].via);
 	}
 }
 
@@ -82,7 +82,7 @@ int sl_appliance_init(struct sl_appliance *a, struct sl_text *why)
 	if (err == 0)
 		err = init_neighbours(a, random[1]);
 	if (err == 0) {
-		sl_slow_init(&a->slow, &a->io, &a->neighs, &a->routes);
+		sl_slow_init(&a->slow, &a->io, &a->neighs, &a->routes, sl_clock_ns());
 		err = sl_publisher_init(&a->pub, &a->io, &a->slow);
 	}
 	if (err == 0)

@@ -268,14 +268,13 @@ static enum sl_ipc_status check_epoch(const struct sl_publisher *pub, uint64_t e
 static int fill_draft(struct sl_publisher *pub, struct draft *d)
 {
 	const struct sl_wire_backend *be = sl_wire_backends(d->config);
-	uint64_t now_ns = sl_clock_ns();
 	int err = assign(pub, d->config, d->backend_indices, d->vip_slots);
 
 	if (err != 0)
 		return err;
 	for (uint32_t i = 0; i < d->config->n_backends; i++) {
 		d->backend_generations[i] = pub->backends.slots[d->backend_indices[i]].generation;
-		d->next_hops[i] = sl_slow_pin(pub->slow, &be[i].address, now_ns);
+		d->next_hops[i] = sl_slow_pin(pub->slow, &be[i].address);
 	}
 	index_rows(d);
 	return 0;

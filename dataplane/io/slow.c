@@ -8,13 +8,14 @@
 #define FRAME_MIN_BYTES 60 // without the frame check sequence
 
 void sl_slow_init(struct sl_slow *slow, struct sl_io *io, struct sl_neigh_table *neighs,
-                  const struct sl_route_table *routes)
+                  const struct sl_route_table *routes, uint64_t now_ns)
 {
 	memset(slow, 0, sizeof(*slow));
 	slow->io = io;
 	slow->neighs = neighs;
 	slow->routes = routes;
 	slow->stats = io->stats;
+	slow->now_ns = now_ns;
 }
 
 static void end(struct sl_slow *slow, struct rte_mbuf *m, enum sl_drop why)
@@ -69,7 +70,7 @@ static void ask(struct sl_slow *slow, uint16_t row, bool is_unicast)
 
 	memcpy(l2.our_mac, slow->io->ports->macs[n->port], 6);
 	if (is_unicast)
-		memcpy(l2.dst_mac, &word, 6);
+		sl_neigh_word_mac(word, l2.dst_mac);
 	send_frame(slow, frame,
 	           sl_build_ask(frame, sizeof(frame), &l2, source != NULL ? source : &unspecified,
 	                        &n->address),
@@ -89,9 +90,9 @@ static void release_held(struct sl_slow *slow, uint16_t row, bool is_usable)
 		if (held.row != row) {
 			slow->held[n_kept++] = held;
 		} else if (is_usable) {
-			uint8_t mac[8];
+			uint8_t mac[6];
 
-			memcpy(mac, &word, sizeof(mac));
+			sl_neigh_word_mac(word, mac);
 			sl_rewrite_macs(sl_pkt_of(held.m), slow->io->ports->macs[port], mac);
 			transmit(slow, held.m, port);
 		} else {
@@ -118,29 +119,28 @@ static void act(struct sl_slow *slow, uint16_t row, enum sl_neigh_action action)
 	}
 }
 
-static uint16_t want(struct sl_slow *slow, const struct sl_ip *hop, uint16_t port, bool is_pinned,
-                     uint64_t now_ns)
+static uint16_t want(struct sl_slow *slow, const struct sl_ip *hop, uint16_t port, bool is_pinned)
 {
-	uint16_t row = sl_neigh_want(slow->neighs, hop, port, is_pinned, now_ns);
+	uint16_t row = sl_neigh_want(slow->neighs, hop, port, is_pinned, slow->now_ns);
 
 	if (row != SL_NEIGH_NONE)
-		act(slow, row, sl_neigh_tick(slow->neighs, row, now_ns));
+		act(slow, row, sl_neigh_tick(slow->neighs, row, slow->now_ns));
 	return row;
 }
 
-uint16_t sl_slow_pin(struct sl_slow *slow, const struct sl_ip *dst, uint64_t now_ns)
+uint16_t sl_slow_pin(struct sl_slow *slow, const struct sl_ip *dst)
 {
 	struct sl_ip hop;
 	const struct sl_route *route = sl_route_find(slow->routes, dst, &hop);
 
-	return route != NULL ? want(slow, &hop, route->port, true, now_ns) : SL_NEIGH_NONE;
+	return route != NULL ? want(slow, &hop, route->port, true) : SL_NEIGH_NONE;
 }
 
 // A rewritten packet whose next hop has no MAC yet.
-static void hold(struct sl_slow *slow, struct rte_mbuf *m, uint64_t now_ns)
+static void hold(struct sl_slow *slow, struct rte_mbuf *m)
 {
 	struct sl_pkt *pkt = sl_pkt_of(m);
-	uint16_t row = want(slow, &pkt->hop, pkt->out_port, false, now_ns);
+	uint16_t row = want(slow, &pkt->hop, pkt->out_port, false);
 	uint32_t n_waiting = 0;
 
 	if (row == SL_NEIGH_NONE || slow->neighs->rows[row].state == SL_NEIGH_FAILED) {
@@ -167,7 +167,7 @@ static bool is_vip(struct sl_slow *slow, const struct sl_ip *ip)
 	return snap != NULL && sl_snapshot_has_address(snap, ip);
 }
 
-static void neighbour_message(struct sl_slow *slow, struct rte_mbuf *m, uint64_t now_ns)
+static void neighbour_message(struct sl_slow *slow, struct rte_mbuf *m)
 {
 	struct sl_pkt *pkt = sl_pkt_of(m);
 	struct sl_neigh_msg msg = sl_neigh_msg_parse(pkt);
@@ -175,7 +175,7 @@ static void neighbour_message(struct sl_slow *slow, struct rte_mbuf *m, uint64_t
 
 	if (msg.has_sender_mac) {
 		uint16_t row = sl_neigh_learn(slow->neighs, &msg.sender, pkt->in_port,
-		                              msg.sender_mac, msg.is_solicited, now_ns);
+		                              msg.sender_mac, msg.is_solicited, slow->now_ns);
 
 		if (row != SL_NEIGH_NONE)
 			release_held(slow, row, true);
@@ -189,14 +189,14 @@ static void neighbour_message(struct sl_slow *slow, struct rte_mbuf *m, uint64_t
 	end(slow, m, SL_DROP_CONSUMED);
 }
 
-static void handle(struct sl_slow *slow, struct rte_mbuf *m, uint64_t now_ns)
+static void handle(struct sl_slow *slow, struct rte_mbuf *m)
 {
 	struct sl_pkt *pkt = sl_pkt_of(m);
 
 	if (pkt->verdict == SL_VERDICT_RESOLVE)
-		hold(slow, m, now_ns);
+		hold(slow, m);
 	else if (pkt->kind == SL_PKT_ARP || pkt->kind == SL_PKT_ND)
-		neighbour_message(slow, m, now_ns);
+		neighbour_message(slow, m);
 	else if (sl_echo_reply(pkt, slow->io->ports->macs[pkt->in_port]))
 		transmit(slow, m, pkt->in_port);
 	else
@@ -208,13 +208,14 @@ bool sl_slow_poll(struct sl_slow *slow, uint64_t now_ns)
 	uint32_t n_rows = RTE_MIN(slow->neighs->n_rows, (uint32_t)SL_SLOW_TICK_ROWS);
 	bool is_busy = false;
 
+	slow->now_ns = now_ns;
 	for (uint32_t from = 0; from < slow->io->n_workers; from++) {
 		struct rte_ring *ring = slow->io->rings[slow->io->n_workers][from];
 		void *pkts[SL_BURST];
 		uint32_t n = rte_ring_sc_dequeue_burst(ring, pkts, SL_BURST, NULL);
 
 		for (uint32_t i = 0; i < n; i++)
-			handle(slow, pkts[i], now_ns);
+			handle(slow, pkts[i]);
 		is_busy |= n != 0;
 	}
 	for (uint32_t i = 0; i < n_rows; i++) {

@@ -27,14 +27,15 @@ struct sl_slow {
 	struct sl_slow_held held[SL_SLOW_HELD];
 	uint32_t n_held;
 	uint32_t next_row; // where the timer walk goes on
+	uint64_t now_ns;   // of the last poll
 };
 
 void sl_slow_init(struct sl_slow *slow, struct sl_io *io, struct sl_neigh_table *neighs,
-                  const struct sl_route_table *routes);
+                  const struct sl_route_table *routes, uint64_t now_ns);
 
 // Pinned neighbour for an address we will send to for long (backend, gateway). SL_NEIGH_NONE if
 // no route leads there or the table is full.
-uint16_t sl_slow_pin(struct sl_slow *slow, const struct sl_ip *dst, uint64_t now_ns);
+uint16_t sl_slow_pin(struct sl_slow *slow, const struct sl_ip *dst);
 
 // Take what the workers handed over; run timers. True if there was a packet.
 bool sl_slow_poll(struct sl_slow *slow, uint64_t now_ns);

@@ -23,11 +23,12 @@ void sl_rig_start_eal(void)
 	                "-m",
 	                "192",
 	                "--no-telemetry",
+	                "--no-shconf",
 	                "--lcores=0@0-1,1@0-1",
 	                "--log-level=lib.eal:error",
 	                NULL};
 
-	if (rte_eal_init(8, args) < 0) {
+	if (rte_eal_init(9, args) < 0) {
 		fprintf(stderr, "EAL does not start\n");
 		exit(EXIT_FAILURE);
 	}
@@ -49,9 +50,11 @@ static void fill_config(struct sl_dpconfig *c, uint32_t n_workers, uint32_t n_fl
 	c->ports[RIG_BACK].n_addresses = 2;
 	c->ports[RIG_BACK].addresses[0] = prefix("10.0.0.1", 24);
 	c->ports[RIG_BACK].addresses[1] = prefix("2001:db8:2::1", 64);
-	c->n_routes = 1;
+	c->n_routes = 2;
 	c->routes[0].to = prefix("0.0.0.0", 0);
 	c->routes[0].via = sl_packet_ip("192.0.2.254");
+	c->routes[1].to = prefix("::", 0);
+	c->routes[1].via = sl_packet_ip("2001:db8:1::fe");
 }
 
 static void add_ring_port(struct sl_rig *rig, uint32_t port)
@@ -79,8 +82,8 @@ struct sl_rig *sl_rig_new(uint32_t n_workers, uint32_t n_flows)
 	struct sl_text why = {""};
 
 	ck_assert(rig != NULL);
+	sl_rig_start_eal();
 	fill_config(&rig->a.config, n_workers, n_flows);
-	rig->now_ns = sl_clock_ns();
 	rig->a.ports.n_workers = n_workers;
 	rig->a.ports.pool = sl_ports_make_pool("rig", RIG_MBUFS);
 	ck_assert_msg(rig->a.ports.pool != NULL, "no packet buffers");
@@ -91,6 +94,7 @@ struct sl_rig *sl_rig_new(uint32_t n_workers, uint32_t n_flows)
 	rig->a.ports.macs[RIG_BACK][0] = 0x02;
 	rig->a.ports.macs[RIG_BACK][5] = 0xb0;
 	ck_assert_msg(sl_appliance_init(&rig->a, &why) == 0, "%s", why.text);
+	rig->now_ns = sl_clock_ns();
 	sl_rig_turn(rig);
 	for (uint32_t p = 0; p < RIG_PORTS; p++) { // what it asked for at start
 		while (sl_rig_take(rig, p).n_bytes != 0)
@@ -252,7 +256,7 @@ static size_t solicited_na(uint8_t *frame, const struct sl_rig *rig, uint32_t po
 	                            .proto = IPPROTO_ICMPV6,
 	                            .ttl = 255,
 	                            .icmp_type = 136,
-	                            .icmp_rest = 0x60000000,
+	                            .sport = 0x6000, // flags: solicited, override
 	                            .payload = option_and_target,
 	                            .payload_bytes = sizeof(option_and_target)};
 

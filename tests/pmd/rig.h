@@ -5,9 +5,9 @@
 //
 // Layout:  port 0 "front" 192.0.2.1/24 2001:db8:1::1/64, port 1 "back" 10.0.0.1/24
 // 2001:db8:2::1/64,
-//          default route via 192.0.2.254. MACs: front 02:..:f0, back 02:..:b0, as the ring driver
-//          gives them.
-// Thread:  one; EAL runs once per process (CK_FORK=no in the test's environment).
+//          default routes via 192.0.2.254 and 2001:db8:1::fe. MACs: front 02:..:f0, back 02:..:b0,
+//          as the ring driver gives them.
+// Thread:  one; each test runs in a process of its own (Check forks) and starts EAL there.
 #ifndef SLUICE_TESTS_RIG_H
 #define SLUICE_TESTS_RIG_H
 
@@ -28,7 +28,7 @@ struct sl_rig_frame {
 	size_t n_bytes; // 0 = nothing left
 };
 
-// EAL with --no-huge; call once before anything else. Ends the process on failure.
+// EAL with --no-huge, once per process; sl_rig_new does it. Ends the process on failure.
 void sl_rig_start_eal(void);
 
 struct sl_rig *sl_rig_new(uint32_t n_workers, uint32_t n_flows);

@@ -18,6 +18,7 @@ static struct sl_appliance *start(uint32_t n_ports)
 	struct sl_text why = {""};
 
 	ck_assert(a != NULL);
+	sl_rig_start_eal();
 	a->config.n_workers = 1;
 	a->config.n_ports = n_ports;
 	a->config.flows = 1024;
@@ -101,7 +102,6 @@ int main(void)
 	Suite *suite = suite_create("null");
 	TCase *tc = tcase_create("worker");
 
-	sl_rig_start_eal();
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, every_packet_of_two_null_ports_is_dropped_by_name);
 	tcase_add_test(tc, snapshots_are_taken_and_freed_while_packets_run);
