@@ -78,6 +78,8 @@ static uint16_t put_quoted_l4(struct sl_pkt *pkt, const struct sl_tuple *inner,
 	if (!is_udp && pkt->inner.proto != IPPROTO_TCP)
 		return 0;
 	delta = put(l4, &inner->sport_be, 2 * sizeof(inner->sport_be), 0);
+	pkt->inner.sport_be = inner->sport_be;
+	pkt->inner.dport_be = inner->dport_be;
 	if (pkt->inner_l4_off + csum_off + sizeof(csum) > end)
 		return delta;
 	covered = sl_csum_fold((uint32_t)delta + pseudo_delta);
@@ -101,8 +103,6 @@ void sl_rewrite_icmp_error(struct sl_pkt *pkt, const struct sl_tuple *outer,
 	pkt->tuple.dst = outer->dst;
 	pkt->inner.src = inner->src;
 	pkt->inner.dst = inner->dst;
-	pkt->inner.sport_be = inner->sport_be;
-	pkt->inner.dport_be = inner->dport_be;
 }
 
 bool sl_rewrite_ttl(struct sl_pkt *pkt)
