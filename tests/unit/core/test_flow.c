@@ -442,6 +442,7 @@ int main(void)
 	Suite *suite = suite_create("flow");
 	TCase *tc = tcase_create("flow");
 
+	tcase_set_timeout(tc, 60); // of a loaded machine under sanitizers
 	tcase_add_loop_test(tc, both_directions_find_one_entry, 0, N_MODES);
 	tcase_add_loop_test(tc, an_entry_gives_all_four_tuples, 0, N_MODES);
 	tcase_add_loop_test(tc, a_new_entry_holds_what_it_was_given, 0, N_MODES);

@@ -239,6 +239,7 @@ int main(void)
 	Suite *suite = suite_create("flow_model");
 	TCase *tc = tcase_create("model");
 
+	tcase_set_timeout(tc, 60); // of a loaded machine under sanitizers
 	tcase_add_loop_test(tc, the_table_agrees_with_a_list_through_random_operations, 0, 3);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);
