@@ -27,6 +27,7 @@ static const struct {
 	{"one event", "data: {\"a\":1}\n\n", "{\"a\":1}|"},
 	{"two events", "data: a\n\ndata: b\n\n", "a|b|"},
 	{"CRLF lines", "data: a\r\n\r\ndata: b\r\n\r\n", "a|b|"},
+	{"CRLF ends one line, not two", "data: a\r\ndata: b\r\n\r\n", "a\nb|"},
 	{"CR lines", "data: a\r\rdata: b\r\r", "a|b|"},
 	{"no space after the colon", "data:a\n\n", "a|"},
 	{"only one space is taken", "data:  a\n\n", " a|"},
