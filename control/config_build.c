@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config_build.h"
+
+#include <stdlib.h>
+
+#include "ids.h"
+
+#define IPPROTO_TCP_NUMBER 6 // IANA, as in types.h
+#define IPPROTO_UDP_NUMBER 17
+#define MS_PER_S           1000
+
+// The schema bounds every text below the size of its field; NULL is "".
+static void copy_text(char *to, size_t n_bytes, const char *from)
+{
+	snprintf(to, n_bytes, "%s", from != NULL ? from : "");
+}
+
+static uint64_t hash_of(const char *text, size_t n_bytes)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325); // FNV-1a, 64 bits
+
+	for (size_t i = 0; i < n_bytes; i++)
+		h = (h ^ (uint8_t)text[i]) * UINT64_C(0x100000001b3);
+	return h;
+}
+
+static void build_probe(const struct raw_probe *raw, struct sl_model_probe *out)
+{
+	static const char *const default_paths[] = {[SL_PROBE_HTTP] = "/",
+	                                            [SL_PROBE_KSERVE] = "/v2/health/ready",
+	                                            [SL_PROBE_GRPC] = NULL};
+
+	*out = (struct sl_model_probe){
+		.type = (uint8_t)raw->type,
+		.rise = (uint8_t)raw->timing.rise,
+		.fall = (uint8_t)raw->timing.fall,
+		.jitter_percent = (uint8_t)raw->timing.jitter_percent,
+		.port = (uint16_t)raw->port,
+		.expect_status = (uint16_t)raw->expect,
+		.interval_ms = (uint32_t)raw->timing.interval_ms,
+		.timeout_ms = (uint32_t)raw->timing.timeout_ms,
+	};
+	copy_text(out->name, sizeof(out->name), raw->node->key->text);
+	copy_text(out->path, sizeof(out->path),
+	          raw->path != NULL ? raw->path : default_paths[raw->type]);
+	copy_text(out->contains, sizeof(out->contains), raw->contains);
+	copy_text(out->body, sizeof(out->body), raw->body);
+	copy_text(out->service, sizeof(out->service), raw->service);
+}
+
+static void build_backend(const struct raw_pool *pool, const struct raw_backend *raw,
+                          struct sl_model_backend *out)
+{
+	*out = (struct sl_model_backend){
+		.id = sl_id_of_backend(pool->node->key->text, raw->name, &raw->endpoint.address,
+	                               raw->endpoint.port),
+		.address = raw->endpoint.address,
+		// Without a port of its own (DSR) it is probed on the one its VIPs share.
+		.port = raw->endpoint.has_port ? raw->endpoint.port : pool->vip_port,
+		.weight = (uint16_t)raw->weight,
+		.state = (uint8_t)raw->state,
+		.line = raw->node->span.line + 1,
+	};
+	copy_text(out->name, sizeof(out->name), raw->name);
+}
+
+static void build_pool(const struct raw_pool *raw, struct sl_model *model)
+{
+	struct sl_model_pool *out = &model->pools[model->n_pools++];
+	const struct raw_probe *probes = raw->probes.items;
+	const struct raw_backend *backends = raw->backends.items;
+
+	*out = (struct sl_model_pool){
+		.id = sl_id_of_pool(raw->node->key->text),
+		.forward = (uint8_t)raw->forward.mode,
+		.balance = (uint8_t)raw->balance,
+		.adaptive = (uint8_t)raw->adaptive.mode,
+		.latency_probe = raw->latency_probe,
+		.slow_start_ms = (uint32_t)raw->slow_start_ms,
+		.tcp_idle_s = (uint32_t)(raw->timeouts.tcp_ms / MS_PER_S),
+		.udp_idle_s = (uint32_t)(raw->timeouts.udp_ms / MS_PER_S),
+		.limit_flows = (uint32_t)raw->limits.flows,
+		.first_backend = model->n_backends,
+		.n_backends = raw->backends.n,
+		.first_probe = model->n_probes,
+		.n_probes = raw->probes.n,
+	};
+	copy_text(out->name, sizeof(out->name), raw->node->key->text);
+	for (uint32_t i = 0; i < raw->probes.n; i++)
+		build_probe(&probes[i], &model->probes[model->n_probes++]);
+	for (uint32_t i = 0; i < raw->backends.n; i++)
+		build_backend(raw, &backends[i], &model->backends[model->n_backends++]);
+}
+
+static void build_vip(const struct raw_vip *raw, struct sl_model *model)
+{
+	struct sl_model_vip *out = &model->vips[model->n_vips++];
+	const struct raw_ports *ports = raw->ports.items;
+
+	*out = (struct sl_model_vip){
+		.id = sl_id_of_vip(raw->name),
+		.address = raw->address,
+		.proto = raw->protocol == 0 ? IPPROTO_TCP_NUMBER : IPPROTO_UDP_NUMBER,
+		.pool = raw->pool_number,
+		.first_range = model->n_ranges,
+		.n_ranges = raw->ports.n,
+	};
+	copy_text(out->name, sizeof(out->name), raw->name);
+	for (uint32_t i = 0; i < raw->ports.n; i++)
+		model->ranges[model->n_ranges++] = ports[i].range;
+}
+
+// One element more than needed, so that an empty array is not NULL.
+static struct sl_model *new_model(const struct raw_pools_file *file)
+{
+	const struct raw_pool *pools = file->pools.items;
+	const struct raw_vip *vips = file->vips.items;
+	struct sl_model *model = calloc(1, sizeof(*model));
+	size_t n_ranges = 1, n_probes = 1, n_backends = 1;
+
+	if (model == NULL)
+		return NULL;
+	for (uint32_t i = 0; i < file->pools.n; i++) {
+		n_probes += pools[i].probes.n;
+		n_backends += pools[i].backends.n;
+	}
+	for (uint32_t i = 0; i < file->vips.n; i++)
+		n_ranges += vips[i].ports.n;
+	model->vips = calloc((size_t)file->vips.n + 1, sizeof(*model->vips));
+	model->ranges = calloc(n_ranges, sizeof(*model->ranges));
+	model->pools = calloc((size_t)file->pools.n + 1, sizeof(*model->pools));
+	model->probes = calloc(n_probes, sizeof(*model->probes));
+	model->backends = calloc(n_backends, sizeof(*model->backends));
+	if (model->vips != NULL && model->ranges != NULL && model->pools != NULL &&
+	    model->probes != NULL && model->backends != NULL)
+		return model;
+	sl_model_free(model);
+	return NULL;
+}
+
+struct sl_model *sl_build_model(const struct raw_pools_file *file, const char *text, size_t n_bytes)
+{
+	const struct raw_pool *pools = file->pools.items;
+	const struct raw_vip *vips = file->vips.items;
+	struct sl_model *model = new_model(file);
+
+	if (model == NULL)
+		return NULL;
+	for (uint32_t i = 0; i < file->pools.n; i++)
+		build_pool(&pools[i], model);
+	for (uint32_t i = 0; i < file->vips.n; i++)
+		build_vip(&vips[i], model);
+	model->hash = hash_of(text, n_bytes);
+	return model;
+}
+
+static void build_port(const struct raw_port *raw, struct sl_dp_port *out)
+{
+	const struct raw_prefix *addresses = raw->addresses.items;
+
+	copy_text(out->name, sizeof(out->name), raw->name);
+	copy_text(out->device, sizeof(out->device), raw->device.args);
+	out->kind = raw->device.kind;
+	out->mode = (uint8_t)raw->mode;
+	out->n_addresses = (uint8_t)raw->addresses.n;
+	for (uint32_t i = 0; i < raw->addresses.n; i++)
+		out->addresses[i] = addresses[i].prefix;
+}
+
+void sl_build_dpconfig(const struct raw_dataplane_file *file, struct sl_dpconfig *out)
+{
+	const struct raw_cpu *cpus = file->cpus.items;
+	const struct raw_port *ports = file->ports.items;
+	const struct raw_route *routes = file->routes.items;
+
+	memset(out, 0, sizeof(*out));
+	out->magic = SL_DPCONFIG_MAGIC;
+	out->version = SL_DPCONFIG_VERSION;
+	out->total_bytes = sizeof(*out);
+	out->n_workers = (uint32_t)file->workers;
+	out->n_ports = file->ports.n;
+	out->n_routes = file->routes.n;
+	out->n_cpus = file->cpus.n;
+	out->idle = (uint8_t)file->idle;
+	out->hugepages = (uint8_t)file->memory.hugepages;
+	out->flows = file->flows;
+	out->memory_bytes = file->memory.size_bytes;
+	copy_text(out->socket, sizeof(out->socket), file->socket);
+	for (uint32_t i = 0; i < file->cpus.n; i++)
+		out->cpus[i] = (uint16_t)cpus[i].cpu;
+	for (uint32_t i = 0; i < file->ports.n; i++)
+		build_port(&ports[i], &out->ports[i]);
+	for (uint32_t i = 0; i < file->routes.n; i++) {
+		out->routes[i].to = routes[i].to;
+		out->routes[i].via = routes[i].via;
+	}
+}

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config_schema.h"
+
+#include "config_raw.h"
+#include "sluice/types.h"
+
+#define AT(type, member) ((uint32_t)offsetof(struct type, member))
+#define OBJECT(id, word, table, choice)                                                            \
+	static const struct sl_schema_object id = {word, choice, table,                            \
+	                                           sizeof(table) / sizeof((table)[0])}
+#define MS_PER_S 1000
+#define MS_PER_H (3600 * MS_PER_S)
+#define MIB      (UINT64_C(1) << 20)
+
+// Orders are those of the enums in model.h, types.h and dpconfig.h; tests/unit/config checks them.
+static const char *const protocols[] = {"tcp", "udp", NULL};
+static const char *const forwards[] = {"nat", "fullnat", "dsr-l2", NULL};
+static const char *const balances[] = {"weighted", "least-connections", "maglev", NULL};
+static const char *const adaptives[] = {"off", "shadow", "enforce", NULL};
+static const char *const probe_types[] = {"tcp", "http", "kserve", "grpc", NULL};
+static const char *const states[] = {"ready", "drain", "maint", NULL};
+static const char *const idles[] = {"poll", "sleep", NULL};
+static const char *const hugepages[] = {"auto", "never", NULL};
+static const char *const port_modes[] = {"shared", "dedicated", NULL};
+
+#define ONLY_HTTP   (1u << SL_PROBE_HTTP)
+#define ONLY_KSERVE (1u << SL_PROBE_KSERVE)
+#define ONLY_GRPC   (1u << SL_PROBE_GRPC)
+
+// The same five keys in defaults.probe and in every probe. Default of the idle time of TCP is
+// RFC 5382 REQ-5 (2 h 4 min), of UDP RFC 4787 REQ-5 (5 min).
+#define TIMING_KEYS(type)                                                                          \
+	{"interval", SL_VALUE_DURATION,                                                            \
+	 false,      AT(type, timing.interval_ms),                                                 \
+	 100,        MS_PER_H,                                                                     \
+	 "1s",       .doc = "time from one probe of a backend to the next"},                       \
+		{"timeout",                                                                        \
+	         SL_VALUE_DURATION,                                                                \
+	         false,                                                                            \
+	         AT(type, timing.timeout_ms),                                                      \
+	         10,                                                                               \
+	         60000,                                                                            \
+	         "800ms",                                                                          \
+	         .doc = "time for connecting and the whole answer; at most the interval"},         \
+		{"rise", SL_VALUE_INTEGER,                                                         \
+	         false,  AT(type, timing.rise),                                                    \
+	         1,      100,                                                                      \
+	         "2",    .doc = "successes in a row that bring a backend up"},                     \
+		{"fall", SL_VALUE_INTEGER,                                                         \
+	         false,  AT(type, timing.fall),                                                    \
+	         1,      100,                                                                      \
+	         "3",    .doc = "failures in a row that take a backend down"},                     \
+	{                                                                                          \
+		"jitter", SL_VALUE_PERCENT, false, AT(type, timing.jitter_percent), 0, 50, "10%",  \
+			.doc = "random part of the interval, so that probes do not march in step"  \
+	}
+
+#define SLOW_START_KEY(type)                                                                       \
+	{                                                                                          \
+		"slow-start", SL_VALUE_DURATION, false, AT(type, slow_start_ms), 0, MS_PER_H,      \
+			"30s", .doc = "time in which a backend that came up gets its full weight"  \
+	}
+
+static const struct sl_schema_key timeout_keys[] = {
+	{"tcp", SL_VALUE_SECONDS, false, AT(raw_timeouts, tcp_ms), MS_PER_S, 168 * MS_PER_H, "124m",
+         .doc = "idle time after which an established TCP flow is forgotten (RFC 5382 REQ-5)"},
+	{"udp", SL_VALUE_SECONDS, false, AT(raw_timeouts, udp_ms), MS_PER_S, 168 * MS_PER_H, "5m",
+         .doc = "idle time after which a UDP flow is forgotten (RFC 4787 REQ-5)"},
+};
+OBJECT(timeouts_object, "timeouts", timeout_keys, NULL);
+
+static const struct sl_schema_key default_probe_keys[] = {TIMING_KEYS(raw_default_probe)};
+OBJECT(default_probe_object, "defaults.probe", default_probe_keys, NULL);
+
+static const struct sl_schema_key default_keys[] = {
+	{"probe", SL_VALUE_MAP, .offset = AT(raw_defaults, probe), .object = &default_probe_object,
+         .doc = "timing of probes that do not set their own"},
+	SLOW_START_KEY(raw_defaults),
+	{"timeouts", SL_VALUE_MAP, .offset = AT(raw_defaults, timeouts), .object = &timeouts_object,
+         .doc = "idle times of flows"},
+};
+OBJECT(defaults_object, "defaults", default_keys, NULL);
+
+static const struct sl_schema_key range_item = {
+	"port",   SL_VALUE_RANGE, .offset = AT(raw_ports, range),
+	.min = 1, .max = 65535,   .doc = "a port or a range, first-last"};
+
+static const struct sl_schema_key vip_keys[] = {
+	{"name", SL_VALUE_NAME, true, AT(raw_vip, name), .doc = "unique name"},
+	{"address", SL_VALUE_ADDRESS, true, AT(raw_vip, address),
+         .doc = "IPv4 or IPv6 address clients connect to"},
+	{"ports", SL_VALUE_LIST, true, AT(raw_vip, ports), 1, 256, .all_word = "any",
+         .all_item = "0-65535", .item = &range_item, .item_bytes = sizeof(struct raw_ports),
+         .doc = "ports and ranges, or the word any"},
+	{"protocol", SL_VALUE_WORD, false, AT(raw_vip, protocol), .default_text = "tcp",
+         .words = protocols, .doc = "transport protocol"},
+	{"pool", SL_VALUE_NAME, true, AT(raw_vip, pool), .doc = "name of the pool that serves it"},
+};
+OBJECT(vip_object, "VIP", vip_keys, NULL);
+
+static const struct sl_schema_key probe_keys[] = {
+	{"type", SL_VALUE_WORD, true, AT(raw_probe, type), .words = probe_types,
+         .doc = "what is asked: a TCP connection, an HTTP request, KServe v2 readiness (Open "
+                "Inference Protocol) or grpc.health.v1"},
+	{"port", SL_VALUE_INTEGER, false, AT(raw_probe, port), 1, 65535,
+         .doc = "port to probe; the backend's when left out"},
+	{"path", SL_VALUE_PATH, false, AT(raw_probe, path), 1, 255,
+         .only_for = ONLY_HTTP | ONLY_KSERVE,
+         .doc = "HTTP path; http: / when left out, kserve: /v2/health/ready"},
+	{"expect", SL_VALUE_INTEGER, false, AT(raw_probe, expect), 100, 599, .only_for = ONLY_HTTP,
+         .doc = "HTTP status that means healthy; any 2xx when left out"},
+	{"contains", SL_VALUE_TEXT, false, AT(raw_probe, contains), 1, 127, .only_for = ONLY_HTTP,
+         .doc = "text the body must hold"},
+	{"body", SL_VALUE_TEXT, false, AT(raw_probe, body), 1, 1023, .only_for = ONLY_HTTP,
+         .doc = "sent with POST as application/json; GET when left out"},
+	{"service", SL_VALUE_TEXT, false, AT(raw_probe, service), 1, 127, .only_for = ONLY_GRPC,
+         .doc = "gRPC service to ask for; the server as a whole when left out"},
+	TIMING_KEYS(raw_probe),
+};
+OBJECT(probe_object, "probe", probe_keys, "type");
+
+static const struct sl_schema_key backend_keys[] = {
+	{"name", SL_VALUE_NAME, true, AT(raw_backend, name), .doc = "name, unique in the pool"},
+	{"address", SL_VALUE_ENDPOINT, true, AT(raw_backend, endpoint),
+         .doc = "address and port; the port may be left out under dsr-l2 only"},
+	{"weight", SL_VALUE_INTEGER, false, AT(raw_backend, weight), 0, 1000, "100",
+         .doc = "share of new flows relative to the others; 0 takes none"},
+	{"state", SL_VALUE_WORD, false, AT(raw_backend, state), .default_text = "ready",
+         .words = states,
+         .doc = "drain keeps flows and takes no new ones; maint is not probed either"},
+};
+OBJECT(backend_object, "backend", backend_keys, NULL);
+
+static const struct sl_schema_key forward_keys[] = {
+	{"mode", SL_VALUE_WORD, true, AT(raw_forward, mode), .words = forwards,
+         .default_text = "nat",
+         .doc = "nat keeps the client's address; fullnat replaces it by ours; dsr-l2 changes the "
+                "destination MAC alone and replies bypass Sluice"},
+};
+OBJECT(forward_object, "forward", forward_keys, NULL);
+
+static const struct sl_schema_key adaptive_keys[] = {
+	{"mode", SL_VALUE_WORD, true, AT(raw_adaptive, mode), .default_text = "off",
+         .words = adaptives,
+         .doc = "enforce steers weights by latency; shadow computes and shows them only"},
+	{"probe", SL_VALUE_NAME, false, AT(raw_adaptive, probe),
+         .doc = "probe of this pool whose time to first byte is the latency"},
+};
+OBJECT(adaptive_object, "adaptive", adaptive_keys, NULL);
+
+static const struct sl_schema_key limit_keys[] = {
+	{"flows", SL_VALUE_COUNT, false, AT(raw_limits, flows), 1, UINT32_MAX,
+         .doc = "flows per backend over all workers; no limit when left out"},
+};
+OBJECT(limits_object, "limits", limit_keys, NULL);
+
+static const struct sl_schema_key probe_item = {"probe", SL_VALUE_MAP, .object = &probe_object};
+static const struct sl_schema_key backend_item = {"backend", SL_VALUE_MAP,
+                                                  .object = &backend_object};
+
+static const struct sl_schema_key pool_keys[] = {
+	{"forward", SL_VALUE_MAP, .offset = AT(raw_pool, forward), .object = &forward_object,
+         .doc = "how packets get to the backends"},
+	{"balance", SL_VALUE_WORD, .offset = AT(raw_pool, balance),
+         .default_text = "least-connections", .words = balances,
+         .doc = "how a backend is picked for a new flow"},
+	{"adaptive", SL_VALUE_MAP, .offset = AT(raw_pool, adaptive), .object = &adaptive_object,
+         .doc = "weights that follow live latency"},
+	{"probes", SL_VALUE_NAMED, .offset = AT(raw_pool, probes), .max = 16, .item = &probe_item,
+         .item_bytes = sizeof(struct raw_probe),
+         .doc = "health checks by name; a backend is up when all of them say so"},
+	SLOW_START_KEY(raw_pool),
+	{"timeouts", SL_VALUE_MAP, .offset = AT(raw_pool, timeouts), .object = &timeouts_object,
+         .doc = "idle times of flows"},
+	{"limits", SL_VALUE_MAP, .offset = AT(raw_pool, limits), .object = &limits_object,
+         .doc = "bounds per backend"},
+	{"backends", SL_VALUE_LIST, true, AT(raw_pool, backends), 1, SL_MAX_BACKENDS,
+         .item = &backend_item, .item_bytes = sizeof(struct raw_backend),
+         .doc = "the servers of the pool"},
+};
+OBJECT(pool_object, "pool", pool_keys, NULL);
+
+static const struct sl_schema_key vip_item = {"VIP", SL_VALUE_MAP, .object = &vip_object};
+static const struct sl_schema_key pool_item = {"pool", SL_VALUE_MAP, .object = &pool_object};
+
+static const struct sl_schema_key pools_file_keys[] = {
+	{"version", SL_VALUE_INTEGER, true, AT(raw_pools_file, version), 1, 1,
+         .doc = "version of this format"},
+	{"defaults", SL_VALUE_MAP, .offset = AT(raw_pools_file, defaults),
+         .object = &defaults_object, .doc = "values for pools that do not set their own"},
+	{"vips", SL_VALUE_LIST, true, AT(raw_pools_file, vips), 0, SL_MAX_VIPS, .item = &vip_item,
+         .item_bytes = sizeof(struct raw_vip), .doc = "what clients connect to"},
+	{"pools", SL_VALUE_NAMED, true, AT(raw_pools_file, pools), 0, SL_MAX_BACKENDS,
+         .item = &pool_item, .item_bytes = sizeof(struct raw_pool),
+         .doc = "groups of backends by name"},
+};
+const struct sl_schema_object sl_schema_pools = {
+	"pools.yaml", NULL, pools_file_keys, sizeof(pools_file_keys) / sizeof(pools_file_keys[0])};
+
+static const struct sl_schema_key cpu_item = {
+	"cpu", SL_VALUE_INTEGER, .offset = AT(raw_cpu, cpu), .min = 0, .max = 1023, .doc = "a CPU"};
+static const struct sl_schema_key prefix_item = {
+	"address", SL_VALUE_PREFIX, .offset = AT(raw_prefix, prefix),
+	.doc = "own address with the length of its network"};
+
+static const struct sl_schema_key port_keys[] = {
+	{"name", SL_VALUE_NAME, true, AT(raw_port, name), .doc = "unique name"},
+	{"device", SL_VALUE_DEVICE, true, AT(raw_port, device), 1, SL_DPCONFIG_ARGS_BYTES - 1,
+         .doc = "af_xdp:INTERFACE, af_packet:INTERFACE, pci:DDDD:BB:DD.F or vdev:ARGUMENTS"},
+	{"mode", SL_VALUE_WORD, false, AT(raw_port, mode), .default_text = "shared",
+         .words = port_modes,
+         .doc = "af_xdp only; shared leaves the kernel all traffic that is not for a VIP"},
+	{"addresses", SL_VALUE_LIST, false, AT(raw_port, addresses), 0, SL_MAX_PORT_ADDRESSES,
+         .item = &prefix_item, .item_bytes = sizeof(struct raw_prefix),
+         .doc = "own addresses, each with the length of its network"},
+};
+OBJECT(port_object, "port", port_keys, NULL);
+
+static const struct sl_schema_key route_keys[] = {
+	{"to", SL_VALUE_PREFIX, true, AT(raw_route, to), .doc = "destination network"},
+	{"via", SL_VALUE_ADDRESS, true, AT(raw_route, via),
+         .doc = "next hop, inside the network of a port"},
+};
+OBJECT(route_object, "route", route_keys, NULL);
+
+static const struct sl_schema_key memory_keys[] = {
+	{"hugepages", SL_VALUE_WORD, false, AT(raw_memory, hugepages), .default_text = "auto",
+         .words = hugepages, .doc = "auto uses them when the host has some"},
+	{"size", SL_VALUE_SIZE, false, AT(raw_memory, size_bytes), 64 * MIB, UINT64_C(1) << 40,
+         .doc = "packet buffers and DPDK heap; chosen from the ports when left out"},
+};
+OBJECT(memory_object, "memory", memory_keys, NULL);
+
+static const struct sl_schema_key port_item = {"port", SL_VALUE_MAP, .object = &port_object};
+static const struct sl_schema_key route_item = {"route", SL_VALUE_MAP, .object = &route_object};
+
+static const struct sl_schema_key dataplane_keys[] = {
+	{"version", SL_VALUE_INTEGER, false, AT(raw_dataplane_file, version), 1, 1, "1",
+         .doc = "version of this format"},
+	{"workers", SL_VALUE_INTEGER, false, AT(raw_dataplane_file, workers), 1, SL_MAX_WORKERS,
+         "1", .doc = "packet-processing threads"},
+	{"cpus", SL_VALUE_LIST, false, AT(raw_dataplane_file, cpus), 0, SL_MAX_WORKERS + 1,
+         .item = &cpu_item, .item_bytes = sizeof(struct raw_cpu),
+         .doc = "CPU of the main thread, then one per worker; any when left out"},
+	{"flows", SL_VALUE_COUNT, false, AT(raw_dataplane_file, flows), 1024, 268435456, "262144",
+         .doc = "flow table capacity over all workers"},
+	{"idle", SL_VALUE_WORD, false, AT(raw_dataplane_file, idle), .default_text = "sleep",
+         .words = idles, .doc = "poll is fastest; sleep frees the CPU when there is no traffic"},
+	{"socket", SL_VALUE_PATH, false, AT(raw_dataplane_file, socket), 2,
+         SL_DPCONFIG_PATH_BYTES - 1,
+         .doc = "command socket; /run/sluice/dataplane.sock when left out"},
+	{"memory", SL_VALUE_MAP, .offset = AT(raw_dataplane_file, memory), .object = &memory_object,
+         .doc = "where packet buffers live"},
+	{"ports", SL_VALUE_LIST, true, AT(raw_dataplane_file, ports), 1, SL_MAX_PORTS,
+         .item = &port_item, .item_bytes = sizeof(struct raw_port), .doc = "network interfaces"},
+	{"routes", SL_VALUE_LIST, false, AT(raw_dataplane_file, routes), 0, SL_MAX_ROUTES,
+         .item = &route_item, .item_bytes = sizeof(struct raw_route), .doc = "static routes"},
+};
+const struct sl_schema_object sl_schema_dataplane = {
+	"dataplane.yaml", NULL, dataplane_keys, sizeof(dataplane_keys) / sizeof(dataplane_keys[0])};
