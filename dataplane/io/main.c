@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -16,7 +17,7 @@
 
 #include "appliance.h"
 #include "launch.h"
-#include "xdp.h"
+#include "steering.h"
 
 #define MAIN_LOOP_MS 1 // folding loads and freeing snapshots must not take longer
 
@@ -49,73 +50,17 @@ static int catch_signals(void)
 	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
-static int prepare_xdp(const struct sl_dpconfig *config, struct sl_text *why)
-{
-	for (uint32_t p = 0; p < config->n_ports; p++) {
-		int err;
-
-		if (config->ports[p].kind != SL_DEVICE_AF_XDP)
-			continue;
-		err = sl_xdp_prepare(config->ports[p].device, why->text, sizeof(why->text));
-		if (err != 0)
-			return err;
-	}
-	return 0;
-}
-
-// Own and VIP addresses, and where replies come from: what the XDP program steers to us.
-static void sync_xdp(void *ctx)
+// The network and the XDP program follow each configuration.
+static void follow_config(void *ctx)
 {
 	struct process *process = ctx;
-	const struct sl_appliance *a = &process->appliance;
-	const struct sl_wire_header *config = a->pub.config;
-	uint32_t n_vips = config != NULL ? config->n_vips : 0;
-	uint32_t n_own = 0, n_back = config != NULL ? config->n_backends : 0;
-	struct sl_ip *own;
-	struct sl_xdp_backend *back;
+	const struct sl_wire_header *config = process->appliance.pub.config;
+	struct sl_text why = {""};
 
-	for (uint32_t i = 0; i < n_vips; i++)
+	for (uint32_t i = 0; i < config->n_vips; i++)
 		sl_slow_announce(&process->appliance.slow, &sl_wire_vips(config)[i].address);
-	if (process->xdp == NULL)
-		return;
-	own = calloc(n_vips + SL_MAX_PORTS * SL_MAX_PORT_ADDRESSES, sizeof(*own));
-	back = calloc((size_t)n_back + 1, sizeof(*back));
-	if (own == NULL || back == NULL)
-		goto out;
-	for (uint32_t i = 0; i < n_vips; i++)
-		own[n_own++] = sl_wire_vips(config)[i].address;
-	for (uint32_t p = 0; p < a->config.n_ports; p++) {
-		for (uint32_t i = 0; i < a->config.ports[p].n_addresses; i++)
-			own[n_own++] = a->config.ports[p].addresses[i].address;
-	}
-	n_back = sl_xdp_backends_of(config, back);
-	if (sl_xdp_sync(process->xdp, own, n_own, back, n_back) != 0)
-		fprintf(stderr,
-		        "<3>XDP maps are full or gone: some traffic stays with the kernel\n");
-out:
-	free(own);
-	free(back);
-}
-
-static int open_xdp(struct process *process, struct sl_text *why)
-{
-	const struct sl_appliance *a = &process->appliance;
-	int err = 0;
-
-	for (uint32_t p = 0; p < a->config.n_ports && err == 0; p++) {
-		const struct sl_dp_port *port = &a->config.ports[p];
-
-		if (!a->ports.ports[p].is_af_xdp)
-			continue;
-		if (process->xdp == NULL)
-			err = sl_xdp_open(&process->xdp, why->text, sizeof(why->text));
-		if (err == 0)
-			err = sl_xdp_set_mode(process->xdp, port->device,
-			                      port->mode == SL_PORT_DEDICATED);
-	}
-	if (err == 0)
-		sync_xdp(process);
-	return err;
+	if (sl_steering_sync(process->xdp, &process->appliance, &why) != 0)
+		fprintf(stderr, "<3>some traffic stays with the kernel: %s\n", why.text);
 }
 
 static const char *xdp_object(char *path, size_t n_bytes)
@@ -145,7 +90,7 @@ static int start(struct process *process, const char *file, struct sl_text *why)
 	if (err != 0)
 		return err;
 	setrlimit(RLIMIT_MEMLOCK, &no_limit); // AF_XDP pins its packet memory
-	err = prepare_xdp(&a->config, why);
+	err = sl_steering_prepare(&a->config, why);
 	if (err == 0)
 		err = sl_launch_eal(&a->config, why);
 	if (err == 0)
@@ -153,10 +98,10 @@ static int start(struct process *process, const char *file, struct sl_text *why)
 	if (err == 0)
 		err = sl_appliance_init(a, why);
 	if (err == 0)
-		err = open_xdp(process, why);
+		err = sl_steering_open(&process->xdp, a, why);
 	if (err != 0)
 		return err;
-	a->pub.changed = sync_xdp;
+	a->pub.changed = follow_config;
 	a->pub.changed_ctx = process;
 	if (a->config.socket[0] == '\0') {
 		mkdir("/run/sluice", 0755);
