@@ -288,9 +288,9 @@ static bool skip_ext(const uint8_t *l3, size_t l3_bytes, size_t *off, uint8_t *p
 			return false;
 		*proto = ext[0];
 		if (was == IPPROTO_AH)
-			*off += (ext[1] + 2u) * 4;
+			*off += ((size_t)ext[1] + 2) * 4;
 		else
-			*off += was == IPPROTO_FRAGMENT ? 8 : (ext[1] + 1u) * 8;
+			*off += was == IPPROTO_FRAGMENT ? 8 : ((size_t)ext[1] + 1) * 8;
 	}
 	return *off <= l3_bytes;
 }

@@ -248,6 +248,22 @@ static size_t make_garbage(uint8_t *frame, uint64_t *state)
 	return n_bytes;
 }
 
+// An IPv4 header whose options, of little sense, are the end of the frame.
+static size_t make_options(uint8_t *frame, uint64_t *state)
+{
+	static const uint8_t kinds[] = {1, 1, 1, 7, 148, 2};
+	uint32_t n_words = 6 + random_below(state, 10);
+
+	memset(frame, 0x20, SL_ETH_BYTES + SL_IPV4_BYTES);
+	sl_store16_host(frame + 12, SL_ETHERTYPE_IPV4);
+	frame[14] = (uint8_t)(0x40 | n_words);
+	sl_store16_host(frame + 16, (uint16_t)(n_words * 4));
+	sl_store16_host(frame + 20, 0);
+	for (uint32_t i = SL_IPV4_BYTES; i < n_words * 4; i++)
+		frame[SL_ETH_BYTES + i] = kinds[random_below(state, 6)];
+	return SL_ETH_BYTES + n_words * 4;
+}
+
 START_TEST(garbage_stays_inside)
 {
 	const uint64_t first_seed = sl_check_seed();
@@ -258,6 +274,7 @@ START_TEST(garbage_stays_inside)
 		uint64_t seed = first_seed + i, state = seed;
 
 		check_input(&guard, frame, make_garbage(frame, &state), seed);
+		check_input(&guard, frame, make_options(frame, &state), seed);
 	}
 	guard_free(&guard);
 }

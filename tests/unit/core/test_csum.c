@@ -48,6 +48,16 @@ START_TEST(sums_come_out_at_any_length_and_alignment)
 }
 END_TEST
 
+START_TEST(folding_carries_twice_where_it_must)
+{
+	ck_assert_uint_eq(sl_csum_fold(0), 0);
+	ck_assert_uint_eq(sl_csum_fold(0xffff), 0xffff);
+	ck_assert_uint_eq(sl_csum_fold(0x10000), 1);
+	ck_assert_uint_eq(sl_csum_fold(0x1ffff), 1);
+	ck_assert_uint_eq(sl_csum_fold(UINT32_MAX), 0xffff);
+}
+END_TEST
+
 START_TEST(sums_chain)
 {
 	uint32_t sum = sl_csum_add(0, rfc1071_bytes, 2);
@@ -196,6 +206,7 @@ int main(void)
 	tcase_add_test(tc, the_sum_of_rfc_1071_comes_out);
 	tcase_add_loop_test(tc, sums_come_out_at_any_length_and_alignment, 0,
 	                    sizeof(sums) / sizeof(sums[0]));
+	tcase_add_test(tc, folding_carries_twice_where_it_must);
 	tcase_add_test(tc, sums_chain);
 	tcase_add_test(tc, the_example_of_rfc_1624_gives_zero);
 	tcase_add_loop_test(tc, udp_checksums_keep_the_rules_about_zero, 0,

@@ -49,7 +49,7 @@ struct changed {
 static const struct changed changes[] = {
 	{"ethertype unknown", &tcp4, {{12, 0x88}, {13, 0xcc}}, SL_DROP_NOT_FOR_US},
 	{"802.3 length instead of a type", &tcp4, {{12, 0}, {13, 46}}, SL_DROP_NOT_FOR_US},
-	{"three vlan tags", &vlan4, {{20, 0x81}, {21, 0}}, SL_DROP_NOT_FOR_US},
+	{"three vlan tags", &vlan4, {{20, 0x81}, {21, 0}, {24, 8}, {25, 0}}, SL_DROP_NOT_FOR_US},
 	{"version 5 in an ipv4 frame", &tcp4, {{L3, 0x55}}, SL_DROP_BAD_HEADER},
 	{"version 6 in an ipv4 frame", &tcp4, {{L3, 0x65}}, SL_DROP_BAD_HEADER},
 	{"ihl 0", &tcp4, {{L3, 0x40}}, SL_DROP_BAD_HEADER},

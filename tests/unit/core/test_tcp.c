@@ -159,6 +159,58 @@ START_TEST(a_connection_goes_through_the_states_of_its_story)
 }
 END_TEST
 
+// The rules behind the stories, in every state (_i).
+
+START_TEST(only_ack_fin_and_rst_move_a_flow_that_was_answered)
+{
+	const uint8_t flags[] = {0, SL_TCP_PSH, SYN, SYN_ACK, SYN | FIN};
+
+	for (unsigned int i = 0; i < sizeof(flags); i++) {
+		ck_assert_uint_eq(sl_tcp_next((uint8_t)_i, C, flags[i], false), _i);
+		ck_assert_uint_eq(sl_tcp_next((uint8_t)_i, C, flags[i], true), _i);
+		ck_assert_uint_eq(sl_tcp_next((uint8_t)_i, S, flags[i], false),
+		                  _i == NEW ? ANSWERED : _i);
+	}
+}
+END_TEST
+
+START_TEST(an_ack_opens_what_was_answered_and_revives_what_was_reset)
+{
+	bool opens = _i == ANSWERED || _i == RESET;
+
+	ck_assert_uint_eq(sl_tcp_next((uint8_t)_i, C, ACK, false), opens ? OPEN : _i);
+	ck_assert_uint_eq(sl_tcp_next((uint8_t)_i, C, ACK, true), opens || _i == NEW ? OPEN : _i);
+	ck_assert_uint_eq(sl_tcp_next((uint8_t)_i, S, ACK, false), _i == NEW     ? ANSWERED
+	                                                           : _i == RESET ? OPEN
+	                                                                         : _i);
+}
+END_TEST
+
+START_TEST(a_fin_closes_the_half_of_its_sender)
+{
+	bool server_done = _i == FIN_S2C || _i == CLOSING;
+	bool client_done = _i == FIN_C2S || _i == CLOSING;
+	uint8_t from_client = server_done ? CLOSING : FIN_C2S;
+
+	ck_assert_uint_eq(sl_tcp_next((uint8_t)_i, C, FIN_ACK, true), from_client);
+	ck_assert_uint_eq(sl_tcp_next((uint8_t)_i, C, FIN_ACK, false),
+	                  _i == NEW ? NEW : from_client);
+	ck_assert_uint_eq(sl_tcp_next((uint8_t)_i, S, FIN_ACK, false),
+	                  client_done ? CLOSING : FIN_S2C);
+}
+END_TEST
+
+START_TEST(a_rst_resets_what_is_not_over)
+{
+	uint8_t from_server = _i == CLOSING ? CLOSING : RESET;
+
+	ck_assert_uint_eq(sl_tcp_next((uint8_t)_i, S, RST, false), from_server);
+	ck_assert_uint_eq(sl_tcp_next((uint8_t)_i, C, RST, false), _i == NEW ? NEW : from_server);
+	ck_assert_uint_eq(sl_tcp_next((uint8_t)_i, C, RST | ACK, true),
+	                  _i == NEW ? NEW : from_server);
+}
+END_TEST
+
 START_TEST(any_state_direction_and_flags_give_a_state)
 {
 	for (unsigned int i = 0; i < 256 * 2 * 2; i++) {
@@ -215,6 +267,12 @@ int main(void)
 
 	tcase_add_loop_test(tc, a_connection_goes_through_the_states_of_its_story, 0,
 	                    sizeof(stories) / sizeof(stories[0]));
+	tcase_add_loop_test(tc, only_ack_fin_and_rst_move_a_flow_that_was_answered, 0,
+	                    SL_FLOW_STATE_COUNT);
+	tcase_add_loop_test(tc, an_ack_opens_what_was_answered_and_revives_what_was_reset, 0,
+	                    SL_FLOW_STATE_COUNT);
+	tcase_add_loop_test(tc, a_fin_closes_the_half_of_its_sender, 0, SL_FLOW_STATE_COUNT);
+	tcase_add_loop_test(tc, a_rst_resets_what_is_not_over, 0, SL_FLOW_STATE_COUNT);
 	tcase_add_loop_test(tc, any_state_direction_and_flags_give_a_state, 0, 10);
 	tcase_add_test(tc, no_client_packet_alone_confirms_an_unanswered_flow);
 	tcase_add_loop_test(tc, a_syn_reopens_only_what_is_closing, 0,
