@@ -212,8 +212,8 @@ static enum sl_ipc_status apply(struct sl_ipc_server *server, const struct messa
 	enum sl_ipc_status status;
 
 	if (body == NULL)
-		return SL_IPC_MALFORMED;
-	if (m->request.type == SL_IPC_CONFIG)
+		status = SL_IPC_MALFORMED;
+	else if (m->request.type == SL_IPC_CONFIG)
 		status = sl_publisher_apply_config(server->pub, body, m->request.body_bytes, reason,
 		                                   reason_bytes);
 	else
