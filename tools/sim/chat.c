@@ -199,9 +199,8 @@ static char *embedding_json(const struct sl_chat_answer *answer)
 char *sl_chat_answer_json(const struct sl_chat_answer *answer)
 {
 	const bool is_chat = answer->kind == SL_CHAT_COMPLETION;
-	char id[32], *text, *result;
+	char id[32], *text, *end, *result;
 	json_t *choice;
-	size_t len = 0;
 
 	if (answer->kind == SL_CHAT_EMBEDDING)
 		return embedding_json(answer);
@@ -209,8 +208,9 @@ char *sl_chat_answer_json(const struct sl_chat_answer *answer)
 	if (text == NULL)
 		return NULL;
 	text[0] = '\0';
+	end = text;
 	for (uint32_t i = 0; i < answer->output_tokens; i++)
-		len += (size_t)sprintf(text + len, "%s", word(i));
+		end = stpcpy(end, word(i));
 	if (is_chat)
 		choice = json_pack("{s:i, s:{s:s, s:s}, s:s}", "index", 0, "message", "role",
 		                   "assistant", "content", text, "finish_reason", "length");

@@ -15,10 +15,11 @@
 #include "loop.h"
 #include "options.h"
 
-#define BUFFER_BYTES   65536
-#define NAME_MAX_BYTES 64
-#define ACCEPTS        64 // per wake-up, so that a flood of connections does not starve the open ones
-#define DATAGRAMS      64
+#define BUFFER_BYTES    65536
+#define NAME_MAX_BYTES  64
+#define ACCEPTS         64 // per wake-up, so that a flood of connections does not starve the open ones
+#define DATAGRAMS       64
+#define UDP_QUEUE_BYTES (8 * 1024 * 1024)
 
 struct conn {
 	TAILQ_ENTRY(conn) link;
@@ -222,7 +223,7 @@ static void no_deadline(void *ctx)
 
 static int open_socket(struct echo *echo, struct settings *s)
 {
-	const int on = 1, fd = sl_addr_listen(&s->listen, s->type);
+	const int on = 1, room = UDP_QUEUE_BYTES, fd = sl_addr_listen(&s->listen, s->type);
 	char text[SL_ADDR_TEXT];
 
 	sl_addr_format(&s->listen, text);
@@ -231,6 +232,10 @@ static int open_socket(struct echo *echo, struct settings *s)
 		return fd;
 	}
 	if (s->type == SOCK_DGRAM) {
+		// A burst of clients must not overflow the queue; without privilege the system's
+		// limit holds.
+		if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)) != 0)
+			setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
 		setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on));
 		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
 	}

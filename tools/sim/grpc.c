@@ -52,6 +52,7 @@ static nghttp2_nv header(const char *name, const char *value)
 	};
 }
 
+// The library fixes the seven parameters.
 static ssize_t read_message(nghttp2_session *session, int32_t id, uint8_t *buf, size_t max,
                             uint32_t *flags, nghttp2_data_source *source, void *user)
 {
@@ -122,6 +123,7 @@ static int stream_begins(nghttp2_session *session, const nghttp2_frame *frame, v
 	return 0;
 }
 
+// The library fixes the eight parameters.
 static int header_came(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
                        size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
                        void *user)

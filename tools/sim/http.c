@@ -261,8 +261,6 @@ static void request_done(void *cls, struct MHD_Connection *connection, void **sl
 	if (request == NULL)
 		return;
 	*slot = NULL;
-	if (request->seq.state != SL_ENGINE_NONE)
-		request->server->metrics.n_aborted++;
 	sl_engine_cancel(&request->server->engine, &request->seq);
 	if (request->is_held)
 		TAILQ_REMOVE(&request->server->hung, request, link);
@@ -296,6 +294,7 @@ static int keep_body(struct sl_http_request *request, const char *bytes, size_t 
 	return 0;
 }
 
+// The library fixes the eight parameters.
 static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, const char *url,
                               const char *method, const char *version, const char *upload,
                               size_t *upload_len, void **slot)

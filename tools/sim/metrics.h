@@ -17,7 +17,7 @@ struct sl_metrics_histogram {
 struct sl_metrics {
 	struct sl_metrics_histogram ttft, tpot, e2e;
 	uint64_t n_prompt_tokens, n_output_tokens;
-	uint64_t n_finished, n_aborted;
+	uint64_t n_finished;
 };
 
 void sl_metrics_ttft(struct sl_metrics *metrics, uint64_t ns);
