@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pure parts that turn state into words and back: metrics text, diff lines, overrides.
+#include "sl_check.h"
+
+#include <errno.h>
+
+#include "config.h"
+#include "diff.h"
+#include "metrics_text.h"
+#include "nearest.h"
+#include "overrides.h"
+
+#define POOLS(vip_tail, pool_tail, backends)                                                       \
+	"version: 1\nvips:\n"                                                                      \
+	"  - { name: chat, address: 203.0.113.10, ports: [443], protocol: tcp, pool: llama "       \
+	"}\n" vip_tail "pools:\n  llama:\n    forward: { mode: nat }\n" pool_tail                  \
+	"    backends:\n" backends
+
+#define GPU1 "      - { name: gpu-1, address: 10.0.0.1:443, weight: 100 }\n"
+#define GPU2 "      - { name: gpu-2, address: 10.0.0.2:443, weight: 100 }\n"
+
+static struct sl_model *parse(const char *text)
+{
+	struct sl_diagnostics diag = {0};
+	struct sl_model *model = sl_config_parse_pools("test.yaml", text, strlen(text), &diag);
+
+	ck_assert_msg(model != NULL, "%s", diag.text);
+	sl_diagnostics_fini(&diag);
+	return model;
+}
+
+// ---- metrics ----
+
+static const struct {
+	const char *name;
+	const char *value;
+	const char *want;
+} escapes[] = {
+	{"a plain name", "gpu-1", "sluice_x{l=\"gpu-1\"} 7\n"},
+	{"a quote", "a\"b", "sluice_x{l=\"a\\\"b\"} 7\n"},
+	{"a backslash", "a\\b", "sluice_x{l=\"a\\\\b\"} 7\n"},
+	{"a newline", "a\nb", "sluice_x{l=\"a\\nb\"} 7\n"},
+	{"all of them at the ends", "\\x\n\"", "sluice_x{l=\"\\\\x\\n\\\"\"} 7\n"},
+	{"nothing", "", "sluice_x{l=\"\"} 7\n"},
+};
+
+START_TEST(label_values_are_escaped)
+{
+	const struct sl_label labels[] = {{"l", escapes[_i].value}, {0}};
+	struct sl_text text = {0};
+
+	sl_metrics_count(&text, "x", labels, 7);
+	ck_assert_str_eq(text.data, escapes[_i].want);
+	sl_text_fini(&text);
+}
+END_TEST
+
+START_TEST(counters_keep_every_bit)
+{
+	struct sl_text text = {0};
+
+	sl_metrics_family(&text, "n_total", SL_METRIC_COUNTER, "Things.");
+	sl_metrics_count(&text, "n_total", NULL, UINT64_MAX);
+	sl_metrics_number(&text, "n", NULL, 0.25);
+	ck_assert_str_eq(text.data, "# HELP sluice_n_total Things.\n"
+	                            "# TYPE sluice_n_total counter\n"
+	                            "sluice_n_total 18446744073709551615\n"
+	                            "sluice_n 0.25\n");
+	sl_text_fini(&text);
+}
+END_TEST
+
+// ---- diff ----
+
+static const struct {
+	const char *name;
+	const char *before;
+	const char *after;
+	const char *want;
+} diffs[] = {
+	{"the same text changes nothing", POOLS("", "", GPU1 GPU2), POOLS("", "", GPU1 GPU2), ""},
+	{"order is no change", POOLS("", "", GPU1 GPU2), POOLS("", "", GPU2 GPU1), ""},
+	{"a new backend", POOLS("", "", GPU1), POOLS("", "", GPU1 GPU2),
+         "+ backend llama/gpu-2 10.0.0.2:443 weight 100 ready\n"},
+	{"a removed backend", POOLS("", "", GPU1 GPU2), POOLS("", "", GPU2),
+         "- backend llama/gpu-1 10.0.0.1:443\n"},
+	{"another address is another backend", POOLS("", "", GPU1),
+         POOLS("", "", "      - { name: gpu-1, address: 10.0.0.9:443, weight: 100 }\n"),
+         "- backend llama/gpu-1 10.0.0.1:443\n"
+         "+ backend llama/gpu-1 10.0.0.9:443 weight 100 ready\n"},
+	{"weight and state", POOLS("", "", GPU1),
+         POOLS("", "",
+               "      - { name: gpu-1, address: 10.0.0.1:443, weight: 50, state: drain }\n"),
+         "~ backend llama/gpu-1 weight 100 -> 50\n"
+         "~ backend llama/gpu-1 state ready -> drain\n"},
+	{"a field of a pool", POOLS("", "", GPU1), POOLS("", "    balance: maglev\n", GPU1),
+         "~ pool llama balance least-connections -> maglev\n"},
+	{"a new vip", POOLS("", "", GPU1),
+         POOLS("  - { name: alt, address: \"203.0.113.11\", ports: [8000-8003], protocol: tcp, "
+               "pool: llama }\n",
+               "", GPU1),
+         "+ vip alt 203.0.113.11 tcp 8000-8003 -> pool llama\n"},
+	{"a new probe", POOLS("", "", GPU1), POOLS("", "    probes: { up: { type: tcp } }\n", GPU1),
+         "+ probe llama/up tcp\n"},
+	{"a changed probe", POOLS("", "    probes: { up: { type: tcp } }\n", GPU1),
+         POOLS("", "    probes: { up: { type: tcp, rise: 5 } }\n", GPU1),
+         "~ probe llama/up rise 2 -> 5\n"},
+};
+
+START_TEST(a_diff_names_what_changes)
+{
+	struct sl_model *before = parse(diffs[_i].before);
+	struct sl_model *after = parse(diffs[_i].after);
+	struct sl_diff diff;
+	uint32_t n_lines = 0;
+
+	sl_diff_build(&diff, before, after);
+	ck_assert_msg(strcmp(diff.lines.data != NULL ? diff.lines.data : "", diffs[_i].want) == 0,
+	              "%s:\n%s", diffs[_i].name, diff.lines.data);
+	for (const char *c = diffs[_i].want; *c != '\0'; c++)
+		n_lines += *c == '\n';
+	ck_assert_uint_eq(diff.n_lines, n_lines);
+	sl_diff_fini(&diff);
+	sl_model_free(before);
+	sl_model_free(after);
+}
+END_TEST
+
+// ---- overrides ----
+
+static void count_drop(void *ctx, const struct sl_override *override, const char *why)
+{
+	(void) override;
+	snprintf(ctx, 100, "%s", why);
+}
+
+static const struct {
+	const char *name;
+	const char *after;
+	int32_t weight_left;
+	bool is_drained_left;
+	uint32_t n_dropped;
+	const char *why;
+} reloads[] = {
+	{"an unchanged file keeps both", POOLS("", "", GPU1 GPU2), 7, true, 0, ""},
+	{"a change elsewhere keeps both", POOLS("", "    balance: maglev\n", GPU1), 7, true, 0, ""},
+	{"a changed weight drops the weight",
+         POOLS("", "", "      - { name: gpu-1, address: 10.0.0.1:443, weight: 60 }\n"), -1, true, 1,
+         "weight: the file's weight changed"},
+	{"a changed state drops the drain",
+         POOLS("", "",
+               "      - { name: gpu-1, address: 10.0.0.1:443, weight: 100, state: maint }\n"),
+         7, false, 1, "drain: the file's state changed"},
+	{"a backend that is gone drops both", POOLS("", "", GPU2), -1, false, 2,
+         "weight: no such backend any more"},
+};
+
+START_TEST(the_file_overtakes_an_override_of_the_value_it_changes)
+{
+	struct sl_model *before = parse(POOLS("", "", GPU1 GPU2)),
+			*after = parse(reloads[_i].after);
+	struct sl_overrides overrides = {0};
+	const struct sl_override *item;
+	char why[100] = "";
+
+	ck_assert_int_eq(sl_overrides_set_weight(&overrides, "llama", &before->backends[0], 7), 0);
+	ck_assert_int_eq(sl_overrides_set_drain(&overrides, "llama", &before->backends[0], true),
+	                 0);
+	ck_assert_uint_eq(sl_overrides_reconcile(&overrides, after, count_drop, why),
+	                  reloads[_i].n_dropped);
+	ck_assert_str_eq(why, reloads[_i].why);
+	item = sl_overrides_find(&overrides, "llama", "gpu-1");
+	ck_assert_int_eq(item != NULL ? item->weight : -1, reloads[_i].weight_left);
+	ck_assert_int_eq(item != NULL && item->is_drained, reloads[_i].is_drained_left);
+	sl_overrides_fini(&overrides);
+	sl_model_free(before);
+	sl_model_free(after);
+}
+END_TEST
+
+START_TEST(overrides_survive_being_written_and_read)
+{
+	struct sl_model *model = parse(POOLS("", "", GPU1 GPU2));
+	struct sl_overrides a = {0}, b = {0};
+	const struct sl_override *item;
+	char *text;
+
+	sl_overrides_set_weight(&a, "llama", &model->backends[1], 0);
+	sl_overrides_set_drain(&a, "llama", &model->backends[0], true);
+	text = sl_overrides_save(&a);
+	ck_assert_int_eq(sl_overrides_load(&b, text, strlen(text)), 0);
+	ck_assert_uint_eq(b.n_items, 2);
+	item = sl_overrides_find(&b, "llama", model->backends[1].name);
+	ck_assert_int_eq(item->weight, 0);
+	ck_assert_uint_eq(item->file_weight, 100);
+	ck_assert(sl_overrides_find(&b, "llama", model->backends[0].name)->is_drained);
+	sl_overrides_set_weight(&b, "llama", &model->backends[1], -1);
+	ck_assert_uint_eq(b.n_items, 1);
+	free(text);
+	sl_overrides_fini(&a);
+	sl_overrides_fini(&b);
+	sl_model_free(model);
+}
+END_TEST
+
+static const char *const broken_overrides[] = {
+	"",
+	"[]",
+	"{\"overrides\": {}}",
+	"{\"overrides\": [1]}",
+	"{\"overrides\": [{\"pool\": \"p\"}]}",
+	"{\"overrides\": [{\"pool\": \"p\", \"backend\": \"b\", \"drain\": true, \"file_state\": "
+	"\"asleep\", \"weight\": 1, \"file_weight\": 1}]}",
+	"{\"overrides\": [{\"pool\": \"p\", \"backend\": \"b\", \"drain\": true, \"file_state\": "
+	"\"ready\", \"weight\": 1001, \"file_weight\": 1}]}",
+};
+
+START_TEST(broken_overrides_are_refused_whole)
+{
+	struct sl_model *model = parse(POOLS("", "", GPU1));
+	struct sl_overrides overrides = {0};
+
+	sl_overrides_set_weight(&overrides, "llama", &model->backends[0], 7);
+	ck_assert_int_eq(
+		sl_overrides_load(&overrides, broken_overrides[_i], strlen(broken_overrides[_i])),
+		-EINVAL);
+	ck_assert_int_eq(sl_overrides_find(&overrides, "llama", "gpu-1")->weight, 7);
+	sl_overrides_fini(&overrides);
+	sl_model_free(model);
+}
+END_TEST
+
+// ---- nearest ----
+
+static const struct {
+	const char *typed;
+	const char *want;
+} near[] = {{"stats", "status"}, {"aply", "apply"}, {"pool lst", "pool list"}, {"frobnicate", ""}};
+
+START_TEST(the_nearest_word_is_a_slip_away_or_none)
+{
+	static const char *const words[] = {"status", "apply", "pool list", "drops"};
+	const char *word = sl_nearest_word(near[_i].typed, words, 4);
+
+	ck_assert_str_eq(word != NULL ? word : "", near[_i].want);
+}
+END_TEST
+
+#define N(array) ((int)(sizeof(array) / sizeof((array)[0])))
+
+int main(void)
+{
+	Suite *suite = suite_create("words");
+	TCase *tc = tcase_create("words");
+
+	tcase_add_loop_test(tc, label_values_are_escaped, 0, N(escapes));
+	tcase_add_test(tc, counters_keep_every_bit);
+	tcase_add_loop_test(tc, a_diff_names_what_changes, 0, N(diffs));
+	tcase_add_loop_test(tc, the_file_overtakes_an_override_of_the_value_it_changes, 0,
+	                    N(reloads));
+	tcase_add_test(tc, overrides_survive_being_written_and_read);
+	tcase_add_loop_test(tc, broken_overrides_are_refused_whole, 0, N(broken_overrides));
+	tcase_add_loop_test(tc, the_nearest_word_is_a_slip_away_or_none, 0, N(near));
+	suite_add_tcase(suite, tc);
+	return sl_check_run(suite);
+}
