@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Inside of the fleet, shared by fleet.c (results, words, views), fleet_sync.c (carry over) and
+// fleet_tick.c (states and weights).
+#ifndef SLUICE_CONTROL_FLEET_PRIVATE_H
+#define SLUICE_CONTROL_FLEET_PRIVATE_H
+
+#include "estimator.h"
+#include "fleet.h"
+#include "health.h"
+
+#define SL_FLEET_NO_PROBE  UINT32_MAX
+#define SL_FLEET_NOT_TAKEN UINT32_MAX // above every weight: always differs
+
+struct sl_fleet_probe {
+	struct sl_health health;
+	struct sl_probe_result last;
+	uint64_t last_ns;
+	uint64_t n_ok, n_failed;
+};
+
+struct sl_fleet_backend {
+	uint64_t id;
+	struct sl_estimator latency;
+	double factor;          // of latency, 1 = neutral
+	uint64_t ramp_start_ns; // while is_ramping
+	uint64_t state_since_ns;
+	int32_t override_weight;
+	uint32_t pool;
+	uint32_t first_probe; // in fleet->probes, one for each probe of the pool
+	uint32_t deciding_probe;
+	uint32_t weight_milli;
+	uint32_t ramp_milli;
+	uint8_t state;   // enum sl_backend_state
+	uint8_t verdict; // enum sl_verdict, of all probes
+	uint8_t reason;
+	bool is_ramping;
+	bool is_drained;
+	bool in_panic;
+};
+
+// Own copy of a probe's definition: at the next sync the old model may be gone.
+struct sl_fleet_pool {
+	uint32_t first_probe, n_probes; // in fleet->definitions
+	uint32_t latency_probe;
+};
+
+struct sl_fleet_set {
+	struct sl_fleet_pool *pools;
+	struct sl_model_probe *definitions;
+	struct sl_fleet_backend *backends;
+	struct sl_fleet_probe *probes;
+	uint32_t *weights_milli; // last computed, by backend
+	uint32_t *taken_milli;   // last taken, or SL_FLEET_NOT_TAKEN
+	uint64_t *scratch_us;    // for medians
+	uint32_t n_backends;
+};
+
+struct sl_fleet {
+	const struct sl_model *model; // borrowed; NULL before the first sync
+	struct sl_fleet_set set;
+	uint64_t tick_ns; // last recompute
+};
+
+// fleet_tick.c
+void sl_fleet_update_state(struct sl_fleet *fleet, uint32_t backend, uint64_t now_ns);
+void sl_fleet_compute(struct sl_fleet *fleet, uint64_t now_ns);
+void sl_fleet_start_ramp(struct sl_fleet_backend *be, uint64_t now_ns);
+
+// fleet_sync.c
+void sl_fleet_set_fini(struct sl_fleet_set *set);
+
+#endif
