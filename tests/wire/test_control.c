@@ -93,6 +93,7 @@ START_TEST(killing_control_under_load_loses_no_packet_and_it_attaches_again)
 	ck_assert_msg(after.config_applied > before.config_applied,
 	              "control came back without sending its configuration");
 	close_long(clients);
+	sl_stats_check_balance(&view, devices[_i]);
 	sl_stats_close(&view);
 	sl_lab_stop(&lab);
 }

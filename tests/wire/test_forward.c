@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every forwarding mode carries TCP and UDP of both families, unchanged.
 #include "wire_client.h"
+#include "wire_ipc.h"
 #include "wire_lab.h"
 #include "wire_main.h"
 
@@ -41,6 +42,7 @@ static const struct row rows[] = {
 
 START_TEST(tcp_and_udp_of_both_families_pass_unchanged)
 {
+	struct sl_stats_view view;
 	struct sl_lab lab;
 	const char *name = rows[_i].name;
 
@@ -60,6 +62,9 @@ START_TEST(tcp_and_udp_of_both_families_pass_unchanged)
 		ck_assert_msg(sl_client_udp_echoes(is_v6, DATAGRAM_BYTES, TIMEOUT_MS, server),
 		              "%s: UDP v%d datagram %d: no echo", name, is_v6 ? 6 : 4, i);
 	}
+	sl_stats_open(&view, &lab);
+	sl_stats_check_balance(&view, name);
+	sl_stats_close(&view);
 	sl_lab_stop(&lab);
 }
 END_TEST

@@ -192,6 +192,7 @@ START_TEST(garbage_frames_are_counted_and_do_no_harm)
 	for (int i = 0; i < N_FRAMES; i++)
 		send_frame(&end, frame, garbage_frame(&end, &random, frame));
 	check_forwarding(&lab, when);
+	sl_stats_check_balance(&view, when);
 	sl_stats_sum(&view, &after);
 	ck_assert_msg(after.drops_total > before.drops_total + N_FRAMES / 10,
 	              "%s: only %llu drops counted", when,

@@ -16,6 +16,7 @@
 #include <check.h>
 
 #define REPLY_TIMEOUT_MS 3000
+#define REST_TIMEOUT_MS  3000
 
 int sl_ipc_open(const struct sl_lab *lab)
 {
@@ -149,7 +150,28 @@ void sl_stats_sum(const struct sl_stats_view *view, struct sl_stats_sums *sums)
 		sums->drops[i] += sl_stat_get(&header->main_drop[i]);
 		sums->drops_total += sums->drops[i];
 	}
+	sums->generated_pkts += sl_stat_get(&header->main_generated_pkts);
 	sums->held_pkts = sl_stat_get(&header->held_pkts);
 	sums->config_applied = sl_stat_get(&header->config_applied);
 	sums->config_refused = sl_stat_get(&header->config_refused);
+}
+
+void sl_stats_check_balance(const struct sl_stats_view *view, const char *when)
+{
+	uint64_t deadline_ms = sl_proc_now_ms() + REST_TIMEOUT_MS;
+	struct sl_stats_sums sums;
+	uint64_t in, out;
+
+	// Counters of a packet under way are read at different moments; at rest they agree.
+	do {
+		sl_stats_sum(view, &sums);
+		in = sums.rx_pkts + sums.generated_pkts;
+		out = sums.tx_pkts + sums.drops_total + sums.held_pkts;
+		sl_proc_pause();
+	} while (in != out && sl_proc_now_ms() < deadline_ms);
+	ck_assert_msg(in == out && sums.rx_pkts > 0,
+	              "%s: received %llu + made %llu, but sent %llu + dropped %llu + held %llu",
+	              when, (unsigned long long)sums.rx_pkts,
+	              (unsigned long long)sums.generated_pkts, (unsigned long long)sums.tx_pkts,
+	              (unsigned long long)sums.drops_total, (unsigned long long)sums.held_pkts);
 }

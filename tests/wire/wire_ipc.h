@@ -40,4 +40,8 @@ struct sl_stats_sums {
 };
 void sl_stats_sum(const struct sl_stats_view *view, struct sl_stats_sums *sums);
 
+// Fails the test unless, once traffic rests, every packet received or made was sent, dropped under
+// a name, or is held for a neighbour.
+void sl_stats_check_balance(const struct sl_stats_view *view, const char *when);
+
 #endif

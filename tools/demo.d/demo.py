@@ -51,7 +51,7 @@ def start_clients(plant, duration_s):
 
 def on_key(plant, key):
     """False when the key means the end."""
-    if key in ("q", "\x1b"):
+    if key == "q":
         return False
     if key in ("1", "2", "3", "4"):
         name = f"g{key}"
@@ -80,7 +80,8 @@ def run_curses(window, plant, watch, script):
         if code == -1:
             continue
         key = chr(code) if code < 256 else ""
-        if key == "q" if script else not on_key(plant, key):
+        # The script's run keeps its servers to itself: only leaving is allowed.
+        if key == "q" or (script is None and not on_key(plant, key)):
             return False
     return True
 

@@ -110,8 +110,10 @@ class Plant:
     def wait_until(self, what, is_there, proc_name, timeout_s=READY_S):
         deadline = time.monotonic() + timeout_s
         while not is_there():
-            if self.procs[proc_name].poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{what}: not in {timeout_s} s\n{self.log_tail(proc_name, 12)}")
+            if self.procs[proc_name].poll() is not None:
+                raise RuntimeError(f"{what}: {proc_name} ended\n{self.log_tail(proc_name, 12)}")
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{what}: not within {timeout_s} s\n{self.log_tail(proc_name, 12)}")
             time.sleep(0.05)
 
     # --- data plane ---
