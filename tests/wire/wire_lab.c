@@ -83,6 +83,9 @@ static void add_network(const struct sl_lab *lab)
 		            (struct sl_net_end){"lb", client_side});
 	add_addresses("lb", client_side, "10.10.0.3/24", "fd10::3/64");
 	add_addresses("lb", server_side, "10.20.0.2/24", "fd20::2/64");
+	// With af_packet the appliance's kernel gets every packet too. It forwards nothing, but for
+	// an IPv6 destination without a route it would tell the sender so.
+	sl_net_ip("lb", "-6 route add blackhole default");
 	add_addresses("cli", "eth0", "10.10.0.2/24", "fd10::2/64");
 	sl_net_ip("cli", "route add " SL_LAB_VIP4 "/32 via 10.10.0.1");
 	sl_net_ip("cli", "-6 route add " SL_LAB_VIP6 "/128 via fd10::1");

@@ -98,6 +98,9 @@ class Network:
         self._ip("sw", "link", "set", "lb", "master", "br0")
         # The appliance's kernel keeps an address of its own: control probes from it.
         self._address("lb", "srv0", "10.20.0.2", "fd20::2")
+        # With af_packet its kernel gets every packet too. It forwards nothing, but for an IPv6
+        # destination without a route it would tell the sender so.
+        self._ip("lb", "-6", "route", "add", "blackhole", "default")
         for server in SERVERS:
             self._link((server, "eth0"), ("sw", server))
             self._ip("sw", "link", "set", server, "master", "br0")
