@@ -137,8 +137,8 @@ static bool index_add(struct sl_flow_table *ft, uint64_t hash, uint32_t ref, uin
 	return true;
 }
 
-// Where the parts of a new flow go. Under DSR the packet keeps the client's own tuple; the backend's
-// address is kept all the same, because that is where it is sent.
+// Where the parts of a new flow go. Under DSR the packet keeps the client's own tuple; the
+// backend's address is kept all the same, because that is where it is sent.
 static struct sl_flow_v6 addresses_of(const struct sl_flow_new *new)
 {
 	struct sl_flow_v6 a = {.client = new->c2s.src, .vip = new->c2s.dst};

@@ -5,7 +5,7 @@
 //		.backends = {{"10.0.0.11", 8000, 1000}, {"10.0.0.12", 8000, 1000}}};
 //	static const struct sl_body_vip vip = {"203.0.113.10", 443, 443, IPPROTO_TCP, 0};
 //	struct sl_wire_header *body = sl_body_config(&(struct sl_body_spec){1, 1, &vip, 1, &pool,
-//1});
+// 1});
 //
 // Ids are 1000 + row for VIPs, 2000 + row for pools, and a mix of address and port for backends.
 #ifndef SLUICE_TESTS_BODY_H
