@@ -293,4 +293,4 @@ int sluice_xdp(struct xdp_md *ctx)
 	return bpf_redirect_map(&xsks_map, ctx->rx_queue_index, XDP_PASS);
 }
 
-char program_license[] SEC("license") = "Dual BSD/GPL";
+const char program_license[] SEC("license") = "Dual BSD/GPL";
