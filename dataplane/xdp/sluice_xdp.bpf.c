@@ -194,14 +194,14 @@ static __always_inline _Bool is_ours_v4(struct cursor *c)
 }
 
 // Moves the cursor over extension headers; returns the protocol behind them, or IPPROTO_NONE when
-// it is not known: a fragment, or too many headers.
+// there are too many. A fragment header is not skipped: what follows it need not be ports.
 static __always_inline __u8 skip_ext_headers(struct cursor *c, __u8 next)
 {
 	for (int i = 0; i <= MAX_EXT_HEADERS; i++) {
 		const struct ipv6_opt_hdr *ext = c->at;
 
 		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS)
-			return next == IPPROTO_FRAGMENT ? IPPROTO_NONE : next;
+			return next;
 		if ((const void *)(ext + 1) > c->end)
 			return IPPROTO_NONE;
 		next = ext->nexthdr;
@@ -293,4 +293,4 @@ int sluice_xdp(struct xdp_md *ctx)
 	return bpf_redirect_map(&xsks_map, ctx->rx_queue_index, XDP_PASS);
 }
 
-char program_license[] SEC("license") = "Dual BSD/GPL";
+const char program_license[] SEC("license") = "Dual BSD/GPL";

@@ -71,7 +71,7 @@ struct place {
 // that took its place a moment ago.
 static int detach_ours(const struct place *at, uint32_t id, char *why, size_t why_bytes)
 {
-	LIBBPF_OPTS(bpf_xdp_attach_opts, opts);
+	struct bpf_xdp_attach_opts opts = {.sz = sizeof(opts)};
 	char name[BPF_OBJ_NAME_LEN];
 	int fd = program_open(id, name);
 	int rc;
@@ -102,7 +102,9 @@ static int detach_ours(const struct place *at, uint32_t id, char *why, size_t wh
 
 static int detach_from(const char *ifname, int ifindex, char *why, size_t why_bytes)
 {
-	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+	struct bpf_xdp_query_opts query = {.sz = sizeof(query)};
+	const uint32_t *const ids[] = {&query.drv_prog_id, &query.skb_prog_id, &query.hw_prog_id};
+	const uint32_t flags[] = {XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE, XDP_FLAGS_HW_MODE};
 	int rc = bpf_xdp_query(ifindex, 0, &query);
 
 	if (rc != 0) {
@@ -110,19 +112,11 @@ static int detach_from(const char *ifname, int ifindex, char *why, size_t why_by
 		         strerror(-rc));
 		return rc;
 	}
-	const struct {
-		uint32_t id, flags;
-	} attached[] = {
-		{query.drv_prog_id, XDP_FLAGS_DRV_MODE},
-		{query.skb_prog_id, XDP_FLAGS_SKB_MODE},
-		{query.hw_prog_id, XDP_FLAGS_HW_MODE},
-	};
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]) && rc == 0; i++) {
+		struct place at = {ifname, ifindex, flags[i]};
 
-	for (size_t i = 0; i < sizeof(attached) / sizeof(attached[0]) && rc == 0; i++) {
-		struct place at = {ifname, ifindex, attached[i].flags};
-
-		if (attached[i].id != 0)
-			rc = detach_ours(&at, attached[i].id, why, why_bytes);
+		if (*ids[i] != 0)
+			rc = detach_ours(&at, *ids[i], why, why_bytes);
 	}
 	return rc;
 }

@@ -81,7 +81,8 @@ static void teardown(void)
 
 static int decide(const uint8_t *frame, size_t n_bytes)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = (uint32_t)n_bytes);
+	struct bpf_test_run_opts run = {
+		.sz = sizeof(run), .data_in = frame, .data_size_in = (uint32_t)n_bytes};
 
 	ck_assert_msg(bpf_prog_test_run_opts(xdp_bench_program(bench.object), &run) == 0,
 	              "test run of %zu bytes: %s", n_bytes, strerror(errno));
