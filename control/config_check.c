@@ -196,7 +196,8 @@ static void warn_about_idle(const struct raw_pool *pool, struct sl_diag_list *di
 		                "no backend of pool \"%.64s\" takes new flows: all have weight 0, "
 		                "drain or maint",
 		                name);
-	if (pool->n_vips == 0)
+	// A VIP whose own mistake hides its pool is reported already.
+	if (pool->n_vips == 0 && diag->n_errors == 0)
 		sl_diag_warning(diag, sl_node_place(pool->node), "no VIP leads to pool \"%.64s\"",
 		                name);
 }

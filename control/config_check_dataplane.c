@@ -93,6 +93,33 @@ static void check_duplicates(const struct raw_list *list, const char *key, const
 	sl_words_find_duplicates(words, n, sl_check_refuse_duplicate, &ctx);
 }
 
+static bool is_interface(const struct raw_port *port)
+{
+	return port->device.kind == SL_DEVICE_AF_XDP || port->device.kind == SL_DEVICE_AF_PACKET;
+}
+
+// Two drivers on one interface would each get some of its packets, or all of them twice.
+static void check_interfaces(const struct raw_list *list, struct sl_diag_list *diag)
+{
+	const struct raw_port *ports = list->items;
+
+	for (uint32_t i = 0; i < list->n && i < SL_MAX_PORTS; i++) {
+		const struct sl_node *device = sl_node_good(ports[i].node, "device");
+
+		for (uint32_t k = 0; device != NULL && is_interface(&ports[i]) && k < i; k++) {
+			const struct sl_node *first = sl_node_good(ports[k].node, "device");
+
+			if (first == NULL || !is_interface(&ports[k]) ||
+			    ports[i].device.kind == ports[k].device.kind ||
+			    strcmp(ports[i].device.args, ports[k].device.args) != 0)
+				continue;
+			sl_diag_error(diag, &device->span,
+			              "device: also the interface of a port on line %u",
+			              first->span.line + 1);
+		}
+	}
+}
+
 static void check_mode(const struct raw_port *port, struct sl_diag_list *diag)
 {
 	const struct sl_node *mode = sl_node_good(port->node, "mode");
@@ -242,6 +269,7 @@ int sl_check_dataplane(struct raw_dataplane_file *file, struct sl_diag_list *dia
 	check_cpus(file, diag);
 	check_duplicates(&file->ports, "name", "port name", diag);
 	check_duplicates(&file->ports, "device", "device", diag);
+	check_interfaces(&file->ports, diag);
 	for (uint32_t i = 0; i < file->ports.n; i++)
 		check_mode(&ports[i], diag);
 	collect_addresses(file, owns);

@@ -290,12 +290,12 @@ static int parse_address(const char *text, struct sl_ip *out, char *why)
 	return -EINVAL;
 }
 
-static int read_port(const char *text, uint64_t least, uint16_t *out)
+static int read_port(const char *text, uint16_t *out)
 {
 	uint64_t port;
 	const char *rest = read_digits(text, &port);
 
-	if (rest == NULL || *rest != '\0' || port < least || port > UINT16_MAX)
+	if (rest == NULL || *rest != '\0' || port == 0 || port > UINT16_MAX)
 		return -EINVAL;
 	*out = (uint16_t)port;
 	return 0;
@@ -325,7 +325,7 @@ static int parse_endpoint(const char *text, struct raw_endpoint *out, char *why)
 	}
 	if (read_ip(host, n_host, &out->address) != 0)
 		goto malformed;
-	if (out->has_port && read_port(port + 1, 1, &out->port) != 0) {
+	if (out->has_port && read_port(port + 1, &out->port) != 0) {
 		snprintf(why, SL_VALUE_WHY_BYTES, "\"%.*s\" is not a port; 1 to 65535 are", SHOWN,
 		         port + 1);
 		return -EINVAL;
@@ -365,22 +365,25 @@ static int parse_prefix(const char *text, struct sl_prefix *out, char *why)
 static int parse_range(const struct sl_schema_key *key, const char *text, struct sl_port_range *out,
                        char *why)
 {
-	const char *dash = strchr(text, '-');
-	char first[16];
+	uint64_t first, last;
+	const char *rest = read_digits(text, &first);
 
-	snprintf(first, sizeof(first), "%.*s", dash != NULL ? (int)(dash - text) : 15, text);
-	if (strlen(text) > 11 || read_port(first, key->min, &out->first) != 0 ||
-	    read_port(dash != NULL ? dash + 1 : first, key->min, &out->last) != 0) {
+	last = first;
+	if (rest != NULL && *rest == '-')
+		rest = read_digits(rest + 1, &last);
+	if (rest == NULL || *rest != '\0' || first < key->min || first > UINT16_MAX ||
+	    last < key->min || last > UINT16_MAX) {
 		snprintf(why, SL_VALUE_WHY_BYTES,
 		         "\"%.*s\" is not a port of 1 to 65535 or a range such as 8000-8003", SHOWN,
 		         text);
 		return -EINVAL;
 	}
-	if (out->first > out->last) {
-		snprintf(why, SL_VALUE_WHY_BYTES, "range %s runs backwards; write %u-%u", text,
-		         out->last, out->first);
+	if (first > last) {
+		snprintf(why, SL_VALUE_WHY_BYTES, "range %.*s runs backwards; write %ju-%ju", SHOWN,
+		         text, (uintmax_t)last, (uintmax_t)first);
 		return -EINVAL;
 	}
+	*out = (struct sl_port_range){(uint16_t)first, (uint16_t)last};
 	return 0;
 }
 

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+// Model and weights to message bodies, field by field; ids.
+#include <errno.h>
+
+#include "config_test.h"
+#include "ids.h"
+#include "wirebuild.h"
+
+#define GENERATION UINT64_C(7)
+#define EPOCH      UINT64_C(42)
+
+static const char text[] =
+	"version: 1\n"
+	"vips:\n"
+	"  - { name: chat, address: 203.0.113.10, ports: [443, 8000-8003], pool: b }\n"
+	"  - { name: dns, address: 203.0.113.11, ports: any, protocol: udp, pool: a }\n"
+	"pools:\n"
+	"  a:\n"
+	"    forward: { mode: dsr-l2 }\n"
+	"    balance: maglev\n"
+	"    timeouts: { tcp: 1h, udp: 30s }\n"
+	"    backends: [{ name: x, address: 10.0.0.1 }]\n"
+	"  b:\n"
+	"    forward: { mode: fullnat }\n"
+	"    balance: weighted\n"
+	"    limits: { flows: 256 }\n"
+	"    backends:\n"
+	"      - { name: x, address: 10.0.0.2:8000 }\n"
+	"      - { name: y, address: 10.0.0.3:8001 }\n";
+static const uint32_t weights_milli[] = {100000, 0, UINT32_MAX};
+
+struct bodies {
+	struct sl_wire_header header;
+	struct sl_wire_vip vips[3];
+	struct sl_wire_pool pools[2];
+	struct sl_wire_backend backends[3];
+};
+_Static_assert(sizeof(struct bodies) == 48 + 3 * 40 + 2 * 32 + 3 * 40, "no padding");
+
+struct fixture {
+	struct sl_model *model;
+	struct bodies *body;
+};
+
+static struct fixture fixture_new(void)
+{
+	struct fixture f = {.model = test_pools_model(text)};
+	size_t n_bytes = 0;
+
+	f.body = sl_wirebuild_config(f.model, weights_milli, GENERATION, EPOCH, &n_bytes);
+	ck_assert_ptr_nonnull(f.body);
+	ck_assert_uint_eq(n_bytes, sizeof(*f.body));
+	return f;
+}
+
+static void fixture_free(struct fixture *f)
+{
+	free(f->body);
+	sl_model_free(f->model);
+}
+
+START_TEST(config_header_counts_its_rows)
+{
+	struct fixture f = fixture_new();
+	const struct sl_wire_header expected = {
+		.magic = SL_WIRE_MAGIC,
+		.version = SL_WIRE_VERSION,
+		.kind = SL_WIRE_CONFIG,
+		.generation = GENERATION,
+		.epoch = EPOCH,
+		.total_bytes = sizeof(struct bodies),
+		.n_vips = 3,
+		.n_pools = 2,
+		.n_backends = 3,
+	};
+
+	ck_assert_mem_eq(&f.body->header, &expected, sizeof(expected));
+	fixture_free(&f);
+}
+END_TEST
+
+START_TEST(each_port_range_is_one_vip_row)
+{
+	struct fixture f = fixture_new();
+	const struct {
+		uint64_t id;
+		uint32_t pool;
+		uint16_t first, last;
+		uint8_t proto, last_byte;
+	} expected[] = {
+		{sl_id_of_vip("chat"), 1, 443, 443, 6, 10},
+		{sl_id_of_vip("chat"), 1, 8000, 8003, 6, 10},
+		{sl_id_of_vip("dns"), 0, 0, 65535, 17, 11},
+	};
+	const uint8_t zero[7] = {0};
+
+	for (size_t i = 0; i < 3; i++) {
+		const struct sl_wire_vip *row = &f.body->vips[i];
+
+		ck_assert_uint_eq(row->id, expected[i].id);
+		ck_assert_uint_eq(row->pool, expected[i].pool);
+		ck_assert_uint_eq(row->port_first, expected[i].first);
+		ck_assert_uint_eq(row->port_last, expected[i].last);
+		ck_assert_uint_eq(row->proto, expected[i].proto);
+		ck_assert(sl_ip_is_v4(&row->address));
+		ck_assert_uint_eq(row->address.bytes[15], expected[i].last_byte);
+		ck_assert_mem_eq(row->zero, zero, sizeof(zero));
+	}
+	fixture_free(&f);
+}
+END_TEST
+
+START_TEST(pool_rows_follow_the_model)
+{
+	struct fixture f = fixture_new();
+	const struct sl_wire_pool expected[] = {
+		{.id = sl_id_of_pool("a"),
+	         .first_backend = 0,
+	         .n_backends = 1,
+	         .tcp_idle_s = 3600,
+	         .udp_idle_s = 30,
+	         .forward = SL_FORWARD_DSR_L2,
+	         .balance = SL_BALANCE_MAGLEV},
+		{.id = sl_id_of_pool("b"),
+	         .first_backend = 1,
+	         .n_backends = 2,
+	         .tcp_idle_s = 7440,
+	         .udp_idle_s = 300,
+	         .limit_flows = 256,
+	         .forward = SL_FORWARD_FULLNAT,
+	         .balance = SL_BALANCE_WEIGHTED},
+	};
+
+	ck_assert_mem_eq(f.body->pools, expected, sizeof(expected));
+	fixture_free(&f);
+}
+END_TEST
+
+START_TEST(backend_rows_carry_weights_and_dsr_ones_no_port)
+{
+	struct fixture f = fixture_new();
+	static const uint16_t ports[] = {0, 8000, 8001};
+	static const uint32_t pools[] = {0, 1, 1};
+	static const uint32_t weights[] = {100000, 0, SL_WEIGHT_MAX_MILLI};
+
+	for (size_t i = 0; i < 3; i++) {
+		const struct sl_wire_backend *row = &f.body->backends[i];
+
+		ck_assert_uint_eq(row->id, f.model->backends[i].id);
+		ck_assert_uint_eq(row->pool, pools[i]);
+		ck_assert_uint_eq(row->port, ports[i]);
+		ck_assert_uint_eq(row->weight_milli, weights[i]);
+		ck_assert_uint_eq(row->address.bytes[15], i + 1);
+	}
+	fixture_free(&f);
+}
+END_TEST
+
+START_TEST(dsr_row_has_no_port_even_when_the_file_gives_one)
+{
+	struct sl_model *dsr = test_pools_model(
+		"version: 1\nvips: [{ name: v, address: 203.0.113.1, ports: [80], pool: p }]\n"
+		"pools: { p: { forward: { mode: dsr-l2 }, backends: [{ name: x, address: "
+		"10.0.0.1:80 }] } }\n");
+	const uint32_t weight = 1;
+	size_t n_bytes;
+	char *wire = sl_wirebuild_config(dsr, &weight, 1, 1, &n_bytes);
+	struct sl_wire_backend row;
+
+	memcpy(&row, wire + n_bytes - sizeof(row), sizeof(row));
+	ck_assert_uint_eq(dsr->backends[0].port, 80);
+	ck_assert_uint_eq(row.id, dsr->backends[0].id);
+	ck_assert_uint_eq(row.port, 0);
+	free(wire);
+	sl_model_free(dsr);
+}
+END_TEST
+
+START_TEST(weights_body_has_one_row_per_backend)
+{
+	struct fixture f = fixture_new();
+	size_t n_bytes = 0;
+	struct {
+		struct sl_wire_header header;
+		struct sl_wire_weight rows[3];
+	} *w = sl_wirebuild_weights(f.model, weights_milli, GENERATION, EPOCH, &n_bytes);
+
+	ck_assert_uint_eq(n_bytes, sizeof(*w));
+	ck_assert_uint_eq(w->header.kind, SL_WIRE_WEIGHTS);
+	ck_assert_uint_eq(w->header.total_bytes, sizeof(*w));
+	ck_assert_uint_eq(w->header.n_weights, 3);
+	ck_assert_uint_eq(w->header.n_vips + w->header.n_pools + w->header.n_backends, 0);
+	ck_assert_uint_eq(w->header.generation, GENERATION);
+	ck_assert_uint_eq(w->header.epoch, EPOCH);
+	for (size_t i = 0; i < 3; i++) {
+		ck_assert_uint_eq(w->rows[i].id, f.model->backends[i].id);
+		ck_assert_uint_eq(w->rows[i].weight_milli, f.body->backends[i].weight_milli);
+		ck_assert_uint_eq(w->rows[i].zero, 0);
+	}
+	free(w);
+	fixture_free(&f);
+}
+END_TEST
+
+START_TEST(a_body_above_the_limit_is_refused)
+{
+	struct sl_model huge = {.n_backends = 2u << 20};
+	size_t n_bytes;
+
+	ck_assert_ptr_null(sl_wirebuild_config(&huge, weights_milli, 1, 1, &n_bytes));
+	ck_assert_int_eq(errno, E2BIG);
+	errno = 0;
+	ck_assert_ptr_null(sl_wirebuild_weights(&huge, weights_milli, 1, 1, &n_bytes));
+	ck_assert_int_eq(errno, E2BIG);
+}
+END_TEST
+
+// Written down once: a change would make every backend another one for a running data plane.
+START_TEST(ids_never_change_between_versions)
+{
+	struct sl_ip ip = {.bytes = {[10] = 0xff, [11] = 0xff, 10, 0, 0, 1}};
+
+	ck_assert_uint_eq(sl_id_of_vip("chat"), UINT64_C(0xd09733efc49ddd58));
+	ck_assert_uint_eq(sl_id_of_pool("chat"), UINT64_C(0xa324fa689505a6eb));
+	ck_assert_uint_eq(sl_id_of_backend("p", "b", &ip, 8000), UINT64_C(0x5a2bca4c73644841));
+}
+END_TEST
+
+START_TEST(ids_differ_in_every_part)
+{
+	struct sl_ip ip = {.bytes = {[10] = 0xff, [11] = 0xff, 10, 0, 0, 1}}, other = ip;
+	uint64_t id = sl_id_of_backend("p", "b", &ip, 8000);
+
+	other.bytes[15] = 2;
+	ck_assert_uint_ne(id, sl_id_of_backend("q", "b", &ip, 8000));
+	ck_assert_uint_ne(id, sl_id_of_backend("p", "c", &ip, 8000));
+	ck_assert_uint_ne(id, sl_id_of_backend("p", "b", &other, 8000));
+	ck_assert_uint_ne(id, sl_id_of_backend("p", "b", &ip, 8001));
+	ck_assert_uint_ne(sl_id_of_backend("pb", "c", &ip, 1), sl_id_of_backend("p", "bc", &ip, 1));
+	ck_assert_uint_ne(sl_id_of_vip("x"), sl_id_of_pool("x"));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("wirebuild");
+	TCase *tc = tcase_create("wirebuild");
+
+	tcase_add_test(tc, config_header_counts_its_rows);
+	tcase_add_test(tc, each_port_range_is_one_vip_row);
+	tcase_add_test(tc, pool_rows_follow_the_model);
+	tcase_add_test(tc, backend_rows_carry_weights_and_dsr_ones_no_port);
+	tcase_add_test(tc, dsr_row_has_no_port_even_when_the_file_gives_one);
+	tcase_add_test(tc, weights_body_has_one_row_per_backend);
+	tcase_add_test(tc, a_body_above_the_limit_is_refused);
+	tcase_add_test(tc, ids_never_change_between_versions);
+	tcase_add_test(tc, ids_differ_in_every_part);
+	suite_add_tcase(suite, tc);
+	return sl_check_run(suite);
+}
