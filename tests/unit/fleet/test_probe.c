@@ -34,6 +34,17 @@ static void wait_for_hangup(int fd)
 		;
 }
 
+static void flood(int fd, const char *more)
+{
+	size_t n_more = strlen(more), n = 0;
+	char many[8192];
+
+	for (; n + n_more <= sizeof(many); n += n_more)
+		memcpy(&many[n], more, n_more);
+	while (send(fd, many, n, MSG_NOSIGNAL) > 0)
+		;
+}
+
 static void serve_one(struct server *server, int fd)
 {
 	const struct script *script = &server->script;
@@ -51,10 +62,11 @@ static void serve_one(struct server *server, int fd)
 	}
 	if (script->then == THEN_HOLD)
 		wait_for_hangup(fd);
-	else if (script->then == THEN_DRIP || script->then == THEN_FLOOD)
+	else if (script->then == THEN_DRIP)
 		while (send(fd, script->more, strlen(script->more), MSG_NOSIGNAL) > 0)
-			if (script->then == THEN_DRIP)
-				usleep(5000);
+			usleep(5000);
+	else if (script->then == THEN_FLOOD)
+		flood(fd, script->more);
 }
 
 static void *serve(void *ctx)
@@ -318,6 +330,74 @@ START_TEST(tcp_measures_the_connection)
 }
 END_TEST
 
+// Both families, since addresses are told apart by their bytes alone.
+START_TEST(ipv6_is_probed_by_its_literal_address)
+{
+	struct sl_model_probe probe = harness_probe(every_type[_i]);
+	struct sockaddr_in6 sin6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t n_bytes = sizeof(sin6);
+	struct sl_probe_target target;
+	struct harness h;
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sin6, sizeof(sin6)), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&sin6, &n_bytes), 0);
+	ck_assert_int_eq(listen(fd, 16), 0);
+	target = harness_target(0, ntohs(sin6.sin6_port), &probe);
+	target.address = (struct sl_ip){.bytes = {[15] = 1}};
+	harness_init(&h, 1);
+	ck_assert_int_eq(sl_prober_set(h.prober, &target, 1), 0);
+	harness_run(&h);
+	// Connected: tcp is content with that, the others wait in vain for an answer.
+	ck_assert_str_eq(sl_probe_reason_name(h.results[0].reason),
+	                 every_type[_i] == SL_PROBE_TCP ? "ok" : "timeout");
+	close(fd);
+}
+END_TEST
+
+// Of whoever closed first: FIN_WAIT1, FIN_WAIT2 (about to be) and TIME_WAIT.
+static int count_waiting(uint16_t port)
+{
+	FILE *file = fopen("/proc/net/tcp", "re");
+	unsigned int local, remote, state;
+	char line[256];
+	int n = 0;
+
+	ck_assert_ptr_nonnull(file);
+	while (fgets(line, sizeof(line), file) != NULL)
+		if (sscanf(line, " %*u: %*x:%x %*x:%x %x", &local, &remote, &state) == 3 &&
+		    (local == port || remote == port) && state >= 4 && state <= 6)
+			n++;
+	fclose(file);
+	return n;
+}
+
+// The other side keeps the connection open, so it is the probe that closes first.
+START_TEST(a_tcp_probe_leaves_nothing_waiting)
+{
+	struct sl_model_probe probe = harness_probe(SL_PROBE_TCP);
+	uint16_t port;
+	int fd = harness_listen(16, &port);
+
+	harness_probe_once(port, &probe);
+	ck_assert_int_eq(count_waiting(port), 0);
+	close(fd);
+}
+END_TEST
+
+START_TEST(an_http_probe_leaves_nothing_waiting)
+{
+	struct sl_model_probe probe = harness_probe(SL_PROBE_HTTP);
+	static const struct script script = {OK_EMPTY, THEN_HOLD};
+	static struct server server;
+
+	server_start(&server, &script);
+	harness_probe_once(server.port, &probe);
+	ck_assert_int_eq(count_waiting(server.port), 0);
+}
+END_TEST
+
 START_TEST(the_probes_own_port_comes_first)
 {
 	struct sl_model_probe probe = harness_probe(SL_PROBE_TCP);
@@ -364,6 +444,73 @@ START_TEST(running_out_of_descriptors_is_our_own_trouble)
 	harness_run(&h);
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0); // sanitizers open files at exit
 	ck_assert_str_eq(sl_probe_reason_name(h.results[0].reason), "internal");
+}
+END_TEST
+
+static void exhaust_after_first(void *ctx, uint64_t key, const struct sl_probe_result *result)
+{
+	struct harness *h = ctx;
+	struct rlimit limit;
+
+	(void)key;
+	h->results[h->n_done++] = *result;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = h->n_done == 1 ? 0 : limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	if (h->n_done == 2)
+		sl_prober_close(h->prober, harness_on_closed, h);
+}
+
+// Curl's handles are reused, and so would be the error of the connection before.
+START_TEST(an_older_refusal_is_not_blamed_for_missing_descriptors)
+{
+	struct sl_model_probe probe = harness_probe(every_type[_i]);
+	struct sl_probe_target target = harness_target(0, 1, &probe);
+	struct harness h = {0};
+
+	uv_loop_init(&h.loop);
+	uv_timer_init(&h.loop, &h.guard);
+	uv_timer_start(&h.guard, harness_on_guard, 3000, 0);
+	h.prober = sl_prober_new(&h.loop, 1, exhaust_after_first, &h);
+	ck_assert_int_eq(sl_prober_set(h.prober, &target, 1), 0);
+	harness_run(&h);
+	ck_assert_str_eq(sl_probe_reason_name(h.results[0].reason), "refused");
+	ck_assert_str_eq(sl_probe_reason_name(h.results[1].reason), "internal");
+}
+END_TEST
+
+START_TEST(a_redirect_to_a_working_server_is_still_wrong)
+{
+	struct sl_model_probe probe = harness_probe(SL_PROBE_HTTP);
+	static const struct script ok = {OK_EMPTY};
+	static struct server works, redirects;
+	static char text[128];
+	struct script script = {text};
+
+	server_start(&works, &ok);
+	snprintf(
+		text, sizeof(text),
+		"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:%u/\r\nContent-Length: 0\r\n\r\n",
+		works.port);
+	server_start(&redirects, &script);
+	ck_assert_str_eq(sl_probe_reason_name(harness_probe_once(redirects.port, &probe).reason),
+	                 "status");
+	ck_assert_uint_eq(works.request[0], 0);
+}
+END_TEST
+
+START_TEST(a_wrong_status_ends_the_probe_at_once)
+{
+	struct sl_model_probe probe = harness_probe(SL_PROBE_HTTP);
+	static const struct script script = {"HTTP/1.1 500 Oops\r\n\r\n", THEN_DRIP, "x"};
+	static struct server server;
+	struct sl_probe_result r;
+
+	probe.timeout_ms = 1000;
+	server_start(&server, &script);
+	r = harness_probe_once(server.port, &probe);
+	ck_assert_str_eq(sl_probe_reason_name(r.reason), "status");
+	ck_assert_uint_lt(r.total_us, 500 * 1000);
 }
 END_TEST
 
@@ -481,9 +628,16 @@ int main(void)
 	tcase_add_loop_test(tc, an_ignored_syn_is_a_connect_timeout, 0, N(every_type));
 	tcase_add_loop_test(tc, no_route_is_unreachable, 0, N(every_type));
 	tcase_add_test(tc, tcp_measures_the_connection);
+	tcase_add_loop_test(tc, ipv6_is_probed_by_its_literal_address, 0, N(every_type));
+	tcase_add_test(tc, a_tcp_probe_leaves_nothing_waiting);
+	tcase_add_test(tc, an_http_probe_leaves_nothing_waiting);
 	tcase_add_test(tc, the_probes_own_port_comes_first);
 	tcase_add_test(tc, a_body_is_posted_as_json);
 	tcase_add_loop_test(tc, running_out_of_descriptors_is_our_own_trouble, 0, N(every_type));
+	tcase_add_loop_test(tc, an_older_refusal_is_not_blamed_for_missing_descriptors, 0,
+	                    N(every_type));
+	tcase_add_test(tc, a_redirect_to_a_working_server_is_still_wrong);
+	tcase_add_test(tc, a_wrong_status_ends_the_probe_at_once);
 	tcase_add_test(tc, waiting_for_a_slot_costs_no_time_of_its_own);
 	tcase_add_test(tc, done_may_replace_the_set_it_is_called_for);
 	tcase_add_test(tc, a_new_set_cancels_what_is_gone_and_keeps_what_stays);
