@@ -143,7 +143,7 @@ START_TEST(live_lines_come_once_a_second_and_hold_the_sums)
 	child_start(&server, server_argv);
 	ck_assert_int_eq(
 		child_run((const char *[]){"load", "--target", server.http, "--rate", "50",
-	                                   "--output", "1", "--duration", "1100ms", "--json",
+	                                   "--output", "1", "--duration", "1600ms", "--json",
 	                                   json_path, "--live", live_path, NULL}),
 		0);
 	child_stop(&server);
