@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "flow_fixture.h"
 
+#include "flow_private.h"
+
 #define NEAR_WRAP (UINT32_MAX - 100)
 
 static const struct {
@@ -240,6 +242,7 @@ END_TEST
 START_TEST(ticks_may_wrap)
 {
 	flow_lives_exactly_its_timeout(_i, NEAR_WRAP);
+	flow_lives_exactly_its_timeout(_i, UINT32_MAX - 5000); // looked at before, ends after
 	flow_lives_exactly_its_timeout(_i, (UINT32_C(1) << 31) - 100);
 }
 END_TEST
@@ -255,6 +258,22 @@ START_TEST(a_packet_postpones_the_end)
 	flow->last_seen = NEAR_WRAP + 119;
 	ck_assert_uint_eq(sl_flow_expire(f.ft, NEAR_WRAP + 238, 100), 0);
 	ck_assert_uint_eq(sl_flow_expire(f.ft, NEAR_WRAP + 239, 100), 1);
+	fixture_fini(&f);
+}
+END_TEST
+
+START_TEST(a_change_of_state_counts_as_a_packet)
+{
+	const struct sl_flow_new new = flow_of(1, 0, false);
+	struct sl_flow *flow;
+	struct fixture f;
+
+	fixture_init(&f, 64, 0);
+	flow = sl_flow_add(f.ft, &new, 0);
+	sl_flow_set_state(f.ft, flow, SL_FLOW_ANSWERED, 100);
+	ck_assert_uint_eq(flow->last_seen, 100);
+	ck_assert_uint_eq(sl_flow_expire(f.ft, 219, 100), 0);
+	ck_assert_uint_eq(sl_flow_expire(f.ft, 220, 100), 1);
 	fixture_fini(&f);
 }
 END_TEST
@@ -400,6 +419,96 @@ START_TEST(a_flood_of_new_flows_moves_no_open_one)
 }
 END_TEST
 
+// Both buckets of a tuple full, and so that moving aside cannot help: the tuples of all that is in
+// them have the same two buckets. Found by trying numbers; the table is far from full.
+struct crowd {
+	struct fixture f;
+	uint32_t a, b; // the two buckets
+	uint32_t next; // number to try
+};
+
+static bool is_in_crowd(const struct crowd *c, const struct sl_tuple *tuple)
+{
+	uint64_t hash = sl_flow_hash(c->f.ft, tuple);
+	uint32_t first = flow_first_bucket(c->f.ft, hash);
+	uint32_t second = flow_other_bucket(c->f.ft, first, flow_tag(hash));
+
+	return (first == c->a && second == c->b) || (first == c->b && second == c->a);
+}
+
+static struct sl_flow_new crowd_member(struct crowd *c)
+{
+	struct sl_flow_new new;
+
+	do {
+		new = flow_of(c->next++, SL_FLOW_IS_DSR, false);
+	} while (!is_in_crowd(c, &new.c2s));
+	return new;
+}
+
+static void crowd_init(struct crowd *c, uint32_t n_members, uint8_t state)
+{
+	fixture_init(&c->f, 96, 0);
+	c->a = 4;
+	c->b = 5;
+	c->next = 0;
+	for (uint32_t i = 0; i < n_members; i++) {
+		const struct sl_flow_new new = crowd_member(c);
+		struct sl_flow *flow = sl_flow_add(c->f.ft, &new, i);
+
+		ck_assert_ptr_nonnull(flow);
+		sl_flow_set_state(c->f.ft, flow, state, i);
+	}
+}
+
+START_TEST(two_full_buckets_of_open_flows_refuse_a_new_one)
+{
+	struct sl_flow_new new;
+	struct crowd c;
+
+	crowd_init(&c, 16, SL_FLOW_OPEN);
+	new = crowd_member(&c);
+	ck_assert_ptr_null(sl_flow_add(c.f.ft, &new, 20));
+	ck_assert(!has(&c.f, &new.c2s));
+	ck_assert_uint_eq(c.f.n_gone, 0);
+	ck_assert_uint_eq(sl_flow_count(c.f.ft), 16);
+	fixture_fini(&c.f);
+}
+END_TEST
+
+START_TEST(two_full_buckets_of_new_flows_keep_a_quarter_and_the_youngest)
+{
+	struct sl_flow_new new;
+	struct crowd c;
+
+	crowd_init(&c, 16, SL_FLOW_NEW);
+	new = crowd_member(&c);
+	ck_assert_ptr_nonnull(sl_flow_add(c.f.ft, &new, 20));
+	ck_assert(has(&c.f, &new.c2s));
+	ck_assert_uint_ge(c.f.n_evicted, 14);
+	ck_assert_uint_le(c.f.last_gone.last_seen, c.f.n_evicted - 1);
+	fixture_fini(&c.f);
+}
+END_TEST
+
+START_TEST(a_flow_whose_second_tuple_finds_no_way_leaves_nothing_behind)
+{
+	struct sl_flow_new new;
+	struct crowd c;
+
+	crowd_init(&c, 15, SL_FLOW_OPEN);
+	new = crowd_member(&c);
+	new.flags = SL_FLOW_IS_FULLNAT;
+	for (uint16_t port = 1; !is_in_crowd(&c, &new.s2c); port++)
+		new.s2c.dport_be = port;
+	ck_assert_ptr_null(sl_flow_add(c.f.ft, &new, 20));
+	ck_assert(!has(&c.f, &new.c2s) && !has(&c.f, &new.s2c));
+	ck_assert_uint_eq(c.f.n_gone, 0);
+	ck_assert_uint_eq(sl_flow_count(c.f.ft), 15);
+	fixture_fini(&c.f);
+}
+END_TEST
+
 START_TEST(a_flow_costs_no_more_memory_than_promised)
 {
 	for (uint32_t n = 1000; n < 3000000; n += n / 3) {
@@ -454,12 +563,16 @@ int main(void)
 	tcase_add_loop_test(tc, a_silent_flow_lives_exactly_its_timeout, 0, N_TIMEOUTS);
 	tcase_add_loop_test(tc, ticks_may_wrap, 0, N_TIMEOUTS);
 	tcase_add_test(tc, a_packet_postpones_the_end);
+	tcase_add_test(tc, a_change_of_state_counts_as_a_packet);
 	tcase_add_test(tc, one_call_after_a_long_silence_finds_all_that_ended);
 	tcase_add_test(tc, one_call_looks_at_no_more_than_its_budget);
 	tcase_add_test(tc, a_full_table_of_open_flows_takes_its_capacity_and_not_one_more);
 	tcase_add_test(tc, a_full_table_evicts_the_oldest_unconfirmed_flow);
 	tcase_add_test(tc, under_pressure_unconfirmed_flows_fall_back_to_a_quarter);
 	tcase_add_test(tc, a_flood_of_new_flows_moves_no_open_one);
+	tcase_add_test(tc, two_full_buckets_of_open_flows_refuse_a_new_one);
+	tcase_add_test(tc, two_full_buckets_of_new_flows_keep_a_quarter_and_the_youngest);
+	tcase_add_test(tc, a_flow_whose_second_tuple_finds_no_way_leaves_nothing_behind);
 	tcase_add_test(tc, a_flow_costs_no_more_memory_than_promised);
 	tcase_add_loop_test(tc, impossible_parameters_are_refused, 0,
 	                    sizeof(impossible) / sizeof(impossible[0]));
