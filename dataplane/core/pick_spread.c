@@ -2,6 +2,8 @@
 // The k-th of a member's s turns may come no earlier than floor(k n / s) and is due before
 // ceil((k + 1) n / s). Serving the earliest due of those that may come meets every due time
 // (Baruah et al., "Proportionate progress", 1996), so nobody is ever a whole turn off its share.
+// Nor does anybody with less than half come three times running (seen for all shares of up to 128
+// slots by 3 members, 36 by 4, 20 by 5).
 #include "pick_private.h"
 
 #include <errno.h>
@@ -107,21 +109,6 @@ static void open_turns(struct spread *s, uint16_t head)
 	}
 }
 
-// The earliest due, but not the same member a third time running while somebody else may come and
-// the member has less than half of the turns.
-static uint16_t choose(struct spread *s, const uint16_t *turns, uint32_t slot)
-{
-	uint64_t key = heap_pop(s), other;
-	uint16_t member = (uint16_t)key;
-
-	if (slot < 2 || s->n_ready == 0 || turns[slot - 1] != member || turns[slot - 2] != member ||
-	    2 * s->shares[member] >= s->n_slots)
-		return member;
-	other = heap_pop(s);
-	heap_push(s, key);
-	return (uint16_t)other;
-}
-
 static void spread_all(struct spread *s, uint16_t *turns, uint32_t n_members)
 {
 	pick_fill_none(turns, s->n_slots);
@@ -133,7 +120,7 @@ static void spread_all(struct spread *s, uint16_t *turns, uint32_t n_members)
 		uint16_t member;
 
 		open_turns(s, turns[slot]);
-		member = choose(s, turns, slot);
+		member = (uint16_t)heap_pop(s);
 		turns[slot] = member;
 		if (++s->n_done[member] == s->shares[member])
 			continue;

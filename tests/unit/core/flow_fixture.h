@@ -62,7 +62,8 @@ static inline struct sl_ip host(bool is_v6, uint8_t group, uint16_t number)
 // A distinct TCP flow per number, through local address 10.3.0.1 under fullnat.
 static inline struct sl_flow_new flow_of(uint32_t number, uint8_t flags, bool is_v6)
 {
-	bool is_fullnat = (flags & SL_FLOW_IS_FULLNAT) != 0;
+	// Under DSR it is ignored, so it may be anything.
+	bool is_local = (flags & (SL_FLOW_IS_FULLNAT | SL_FLOW_IS_DSR)) != 0;
 	struct sl_ip client = host(is_v6, 1, (uint16_t)(number >> 8));
 	uint16_t client_port = (uint16_t)(1024 + (number & 0xff));
 
@@ -73,9 +74,9 @@ static inline struct sl_flow_new flow_of(uint32_t number, uint8_t flags, bool is
 	                .dport_be = 443,
 	                .proto = PROTO_TCP},
 		.s2c = {.src = host(is_v6, 4, 7),
-	                .dst = is_fullnat ? host(is_v6, 3, (uint16_t)(number >> 16)) : client,
+	                .dst = is_local ? host(is_v6, 3, (uint16_t)(number >> 16)) : client,
 	                .sport_be = 8000,
-	                .dport_be = is_fullnat ? (uint16_t)number : client_port,
+	                .dport_be = is_local ? (uint16_t)number : client_port,
 	                .proto = PROTO_TCP},
 		.flags = flags,
 		.backend = (uint16_t)number,

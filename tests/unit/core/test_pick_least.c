@@ -142,16 +142,18 @@ START_TEST(large_counts_do_not_wrap)
 }
 END_TEST
 
+// The sums 2^32 and 2^32 + 1: the first makes a product of exactly 2^64 - 1, the second more.
 START_TEST(counts_that_sum_beyond_32_bits_are_still_the_busier)
 {
 	struct pool p;
 
 	pool_init(&p, 2, 1);
-	p.own[1] = p.others[1] = UINT32_MAX;
+	p.own[1] = (UINT32_C(1) << 31) + (uint32_t)_i;
+	p.others[1] = UINT32_C(1) << 31;
 	p.own[0] = 1000000;
 	ck_assert_uint_eq(next(&p), 0);
 	ck_assert_uint_eq(next(&p), 0);
-	// Alone it is eligible all the same.
+	// Alone it is eligible all the same. Member 1 is backend 0.
 	set_weight(&p, 1, 0);
 	ck_assert_uint_eq(next(&p), 1);
 }
@@ -254,7 +256,7 @@ int main(void)
 	tcase_add_test(tc, equals_take_turns);
 	tcase_add_test(tc, long_flows_settle_by_weight);
 	tcase_add_loop_test(tc, large_counts_do_not_wrap, 0, sizeof(large) / sizeof(large[0]));
-	tcase_add_test(tc, counts_that_sum_beyond_32_bits_are_still_the_busier);
+	tcase_add_loop_test(tc, counts_that_sum_beyond_32_bits_are_still_the_busier, 0, 2);
 	tcase_add_loop_test(tc, a_backend_at_its_limit_takes_no_flow, 0, 2);
 	tcase_add_loop_test(tc, without_weight_nobody_is_picked_and_no_limit_is_blamed, 0, 2);
 	tcase_add_test(tc, no_member_at_all_is_no_backend);

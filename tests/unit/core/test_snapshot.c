@@ -132,6 +132,42 @@ START_TEST(a_service_is_found_by_the_most_precise_rule)
 }
 END_TEST
 
+static const struct sl_snap_vip *search(const struct sl_snapshot *snap, const struct sl_ip *ip,
+                                        uint8_t proto, uint16_t port)
+{
+	const struct sl_snap_vip *best = NULL;
+
+	for (uint32_t i = 0; i < snap->n_vips; i++) {
+		const struct sl_snap_vip *v = &snap->vips[i];
+
+		if (v->proto == proto && sl_ip_equal(&v->address, ip) && v->port_first <= port &&
+		    port <= v->port_last &&
+		    (best == NULL ||
+		     v->port_last - v->port_first < best->port_last - best->port_first))
+			best = v;
+	}
+	return best;
+}
+
+START_TEST(every_port_agrees_with_a_search_of_all_rows)
+{
+	const struct sl_ip ips[] = {ip4(1, 1, 1), ip4(1, 1, 2), ip4(1, 1, 3), ip6(1), ip4(1, 1, 9)};
+	struct fixture f = setup();
+
+	for (uint32_t i = 0; i < 5 * 2 * 65536; i++) {
+		const struct sl_ip *ip = &ips[i / (2 * 65536)];
+		uint8_t proto = i / 65536 % 2 ? PROTO_TCP : PROTO_UDP;
+		uint16_t port = (uint16_t)i;
+
+		if (sl_snapshot_vip(f.snap, ip, proto, htons(port)) !=
+		    search(f.snap, ip, proto, port))
+			ck_abort_msg("address %u, protocol %u, port %u", i / (2 * 65536), proto,
+			             port);
+	}
+	teardown(&f);
+}
+END_TEST
+
 START_TEST(an_address_is_known_whatever_its_ports)
 {
 	struct fixture f = setup();
@@ -359,6 +395,8 @@ START_TEST(a_large_configuration_builds_within_a_second_and_finds_every_vip)
 			sl_snapshot_vip(snap, &ip, PROTO_TCP, htons((uint16_t)(443 + i % 4)));
 
 		ck_assert(v != NULL && v->id == 1000 + i);
+		v = sl_snapshot_vip(snap, &ip, PROTO_UDP, htons((uint16_t)(443 + i % 4)));
+		ck_assert_ptr_null(v);
 	}
 	ck_assert_msg(cpu_s < 1.0, "%f s of CPU time", cpu_s);
 	sl_snapshot_free(snap);
@@ -375,6 +413,7 @@ int main(void)
 	tcase_set_timeout(tc, 60); // of a loaded machine under sanitizers
 	tcase_add_loop_test(tc, a_service_is_found_by_the_most_precise_rule, 0,
 	                    sizeof(lookups) / sizeof(lookups[0]));
+	tcase_add_test(tc, every_port_agrees_with_a_search_of_all_rows);
 	tcase_add_test(tc, an_address_is_known_whatever_its_ports);
 	tcase_add_test(tc, vips_carry_slot_pool_and_ports);
 	tcase_add_test(tc, backends_stand_at_their_index_and_gaps_are_marked);

@@ -74,6 +74,9 @@ START_TEST(the_extremes_of_what_is_allowed_pass)
 	b.vips[0].port_first = b.vips[0].port_last = UINT16_MAX;
 	b.vips[2].port_first = 7999; // partly outside the wider range
 	b.vips[2].port_last = 8000;
+	b.vips[3].port_first = b.vips[3].port_last = 53; // one port by TCP and by UDP
+	b.vips[5] = b.vips[3];
+	b.vips[5].proto = PROTO_UDP;
 	ck_assert_msg(check(&b, reason) == SL_IPC_OK, "%s", reason);
 	body_free(&b);
 }
