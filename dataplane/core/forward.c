@@ -17,13 +17,20 @@ void sl_forward_init(struct sl_forwarder *fw)
 	fw->next_local_port = (uint32_t)sl_mix64(fw->steer_seed + fw->worker);
 }
 
+void sl_forward_load(struct sl_forwarder *fw, uint16_t backend, int32_t change)
+{
+	fw->own_load[backend] += (uint32_t)change;
+	sl_stat_set(&fw->backend_stats[backend].flows_active, fw->own_load[backend]);
+}
+
 void sl_forward_flow_gone(void *ctx, const struct sl_flow *flow, bool is_eviction)
 {
 	struct sl_forwarder *fw = ctx;
-	sl_stat *active = &fw->backend_stats[flow->backend].flows_active;
 
-	fw->own_load[flow->backend]--;
-	sl_stat_set(active, sl_stat_get(active) - 1);
+	if (!sl_flow_is_over(flow->state))
+		sl_forward_load(fw, flow->backend, -1);
+	__atomic_store_n(&fw->entries[flow->backend], fw->entries[flow->backend] - 1,
+	                 __ATOMIC_RELAXED);
 	sl_stat_set(&fw->stats->flows, sl_stat_get(&fw->stats->flows) - 1);
 	if (is_eviction)
 		sl_stat_add(&fw->stats->flows_evicted, 1);
@@ -202,8 +209,11 @@ static void track_tcp(struct sl_forwarder *fw, struct sl_flow *flow, const struc
 
 		sl_stat_add(old == SL_FLOW_NEW ? &cell->refused : &cell->resets, 1);
 	}
-	if (next != old)
-		sl_flow_set_state(fw->flows, flow, next, fw->now);
+	if (next == old)
+		return;
+	if (sl_flow_is_over(next) != sl_flow_is_over(old)) // a revived flow counts again
+		sl_forward_load(fw, flow->backend, sl_flow_is_over(next) ? -1 : 1);
+	sl_flow_set_state(fw->flows, flow, next, fw->now);
 }
 
 // UDP: an answer or a third packet confirms; DSR never sees answers.

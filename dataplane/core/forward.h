@@ -33,8 +33,9 @@ struct sl_forwarder {
 	const struct sl_route_table *routes; // fixed
 	struct sl_neigh_table *neighs;       // main writes
 	const uint32_t *others_load;         // main writes: flows on all other workers, by backend
-	uint32_t *own_load;                  // by backend
-	struct sl_stats_worker *stats;       // this worker's rows of the segment
+	uint32_t *own_load;                  // flows that are not over yet, by backend
+	uint32_t *entries;             // all flows of the table, by backend; main reads (relaxed)
+	struct sl_stats_worker *stats; // this worker's rows of the segment
 	struct sl_stats_backend *backend_stats;
 	struct sl_stats_vip *vip_stats;
 	const uint8_t (*port_macs)[6];

@@ -140,8 +140,8 @@ static struct sl_flow *make_flow(struct sl_forwarder *fw, struct sl_pkt *pkt,
 		return NULL;
 	}
 	flow->client_hop = SL_NEIGH_NONE;
-	fw->own_load[backend]++;
-	sl_stat_add(&fw->backend_stats[backend].flows_active, 1);
+	sl_forward_load(fw, backend, 1);
+	__atomic_store_n(&fw->entries[backend], fw->entries[backend] + 1, __ATOMIC_RELAXED);
 	sl_stat_add(&fw->backend_stats[backend].flows_new, 1);
 	sl_stat_add(&fw->vip_stats[vip->slot].flows_new, 1);
 	sl_stat_add(&fw->stats->flows, 1);

@@ -283,7 +283,7 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 	worker->index = index;
 	worker->flow_bytes = sl_flow_table_bytes(params->n_flows);
 	worker->flow_memory = map_zeroed(worker->flow_bytes);
-	worker->loads = calloc(SL_MAX_BACKENDS, sizeof(*worker->loads));
+	worker->loads = calloc(2 * SL_MAX_BACKENDS, sizeof(*worker->loads));
 	if (worker->flow_memory == NULL || worker->loads == NULL)
 		goto err;
 	worker->fw = (struct sl_forwarder){
@@ -294,6 +294,7 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 		.neighs = params->neighs,
 		.others_load = params->others_load,
 		.own_load = worker->loads,
+		.entries = worker->loads + SL_MAX_BACKENDS,
 		.port_macs = (const uint8_t(*)[6])io->ports->macs,
 		.steer_seed = params->steer_seed,
 	};

@@ -50,7 +50,7 @@ struct sl_worker {
 	uint32_t idle_us;
 	void *flow_memory; // of the table
 	size_t flow_bytes;
-	uint32_t *loads; // own_load
+	uint32_t *loads; // own_load, then entries
 };
 
 // Makes rings and the QSBR variable. ports and stats are set by the caller first. 0 or -errno.

@@ -54,7 +54,7 @@ struct sl_stats_port {
 };
 
 struct sl_stats_backend {
-	alignas(64) sl_stat flows_active;
+	alignas(64) sl_stat flows_active; // not over: neither both FINs nor a RST seen
 	sl_stat flows_new;
 	sl_stat c2s_pkts; // client to server
 	sl_stat c2s_bytes;

@@ -483,6 +483,54 @@ START_TEST(a_refused_body_leaves_everything_as_it_was)
 }
 END_TEST
 
+START_TEST(a_closed_connection_is_no_load_though_its_entry_rests)
+{
+	const struct world *w = &worlds[0];
+	static const struct {
+		bool from_client;
+		uint8_t flags;
+		uint64_t active_after;
+	} steps[] = {
+		{true, SL_TCP_SYN, 1},
+		{false, SL_TCP_SYN | SL_TCP_ACK, 1},
+		{true, SL_TCP_ACK, 1},
+		{true, SL_TCP_FIN | SL_TCP_ACK, 1}, // half closed: the answer may still stream
+		{false, SL_TCP_FIN | SL_TCP_ACK, 0},
+		{true, SL_TCP_ACK, 0},
+	};
+	struct sl_rig *rig = start(w, SL_FORWARD_NAT, 1, IPPROTO_TCP);
+	int b = -1;
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		struct sl_packet_spec p = from_client(w, IPPROTO_TCP, 40000);
+		struct sl_rig_frame frame;
+		uint64_t n_active = 0;
+
+		if (!steps[i].from_client) {
+			p.dst = p.src;
+			p.dport = p.sport;
+			p.src = sl_packet_ip(w->backends[b]);
+			p.sport = 8000;
+		}
+		p.tcp_flags = steps[i].flags;
+		sl_rig_put_spec(rig, steps[i].from_client ? RIG_FRONT : RIG_BACK, &p);
+		sl_rig_turn(rig);
+		frame = sl_rig_take(rig, steps[i].from_client ? RIG_BACK : RIG_FRONT);
+		ck_assert_uint_ne(frame.n_bytes, 0);
+		if (b < 0)
+			b = backend_of(w, &frame);
+		for (uint32_t index = 0; index < 2; index++)
+			n_active += sl_stat_get(
+				&sl_stats_backend_at(rig->a.io.stats, 0, index)->flows_active);
+		ck_assert_uint_eq(n_active, steps[i].active_after);
+	}
+	ck_assert_uint_eq(sl_stat_get(&rig->a.io.workers[0]->stats->flows), 1);
+	sl_rig_pass(rig, 30 * SL_NS_PER_S);
+	ck_assert_uint_eq(sl_stat_get(&rig->a.io.workers[0]->stats->flows), 0);
+	sl_rig_free(rig);
+}
+END_TEST
+
 static const struct {
 	const char *name;
 	size_t n_bytes; // of a good frame that are left
@@ -593,6 +641,7 @@ int main(void)
 	tcase_add_loop_test(tc, two_workers_share_flows_and_agree_on_both_directions, 0, 4);
 	tcase_add_test(tc, a_reload_moves_no_flow_even_when_its_backend_is_gone);
 	tcase_add_test(tc, weights_steer_new_flows_and_zero_drains);
+	tcase_add_test(tc, a_closed_connection_is_no_load_though_its_entry_rests);
 	tcase_add_test(tc, a_refused_body_leaves_everything_as_it_was);
 	tcase_add_loop_test(tc, a_truncated_packet_is_counted_and_nothing_leaves, 0,
 	                    (int)(sizeof(truncations) / sizeof(truncations[0])));
