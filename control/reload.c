@@ -32,6 +32,8 @@ static struct sl_model *read_model(const char *file, char **text, size_t *text_b
 	*text = sl_config_read_file(file, text_bytes, diag);
 	if (*text == NULL)
 		return NULL;
+	sl_diagnostics_fini(diag); // each of the two calls writes a report of its own
+	*diag = (struct sl_diagnostics){0};
 	model = sl_config_parse_pools(file, *text, *text_bytes, diag);
 	if (model == NULL) {
 		free(*text);
