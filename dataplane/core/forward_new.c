@@ -11,60 +11,6 @@ static void refuse(struct sl_pkt *pkt, enum sl_drop why)
 	pkt->drop = (uint8_t)why;
 }
 
-static uint16_t pick_maglev(const struct sl_forwarder *fw, const struct sl_snap_pool *pool,
-                            const struct sl_pkt *pkt)
-{
-	struct {
-		struct sl_ip client;
-		uint16_t port_be;
-		uint8_t proto, zero[5];
-	} key = {pkt->tuple.src, pkt->tuple.sport_be, pkt->tuple.proto, {0}};
-
-	return sl_pick_maglev(pool->maglev, pool->n_maglev,
-	                      sl_siphash13(&fw->snap->maglev_key, &key, sizeof(key)));
-}
-
-static uint16_t pick_least(struct sl_forwarder *fw, const struct sl_snap_pool *pool,
-                           bool *is_limited)
-{
-	struct sl_pick_least least = {.backends = pool->members,
-	                              .inverse_weights = pool->inverse_weights,
-	                              .n_members = pool->n_members,
-	                              .limit_flows = pool->limit_flows};
-	struct sl_pick_load load = {.own = fw->own_load, .others = fw->others_load};
-
-	return sl_pick_least_next(&least, &load, &fw->least_cursor, is_limited);
-}
-
-static bool is_at_limit(const struct sl_forwarder *fw, const struct sl_snap_pool *pool,
-                        uint16_t backend)
-{
-	return pool->limit_flows != 0 &&
-	       fw->own_load[backend] + fw->others_load[backend] >= pool->limit_flows;
-}
-
-// weighted and maglev know no load: when their choice is at its limit, the least loaded one that is
-// not takes the flow.
-static uint16_t pick(struct sl_forwarder *fw, const struct sl_snap_pool *pool,
-                     const struct sl_pkt *pkt, bool *is_limited)
-{
-	uint16_t backend;
-
-	*is_limited = false;
-	if (!pool->has_capacity)
-		return SL_NO_BACKEND;
-	if (pool->balance == SL_BALANCE_WEIGHTED)
-		backend = sl_pick_sequence_next(pool->sequence, pool->slots_log2,
-		                                &fw->cursors[pool->row]);
-	else if (pool->balance == SL_BALANCE_MAGLEV)
-		backend = pick_maglev(fw, pool, pkt);
-	else
-		return pick_least(fw, pool, is_limited);
-	if (backend != SL_NO_BACKEND && is_at_limit(fw, pool, backend))
-		backend = pick_least(fw, pool, is_limited);
-	return backend;
-}
-
 // A local port this worker owns that no flow between this address and the backend uses. The cursor
 // only moves on, so a freed port rests for a whole round (RFC 6056, TIME_WAIT at the backend).
 static bool find_local_port(struct sl_forwarder *fw, struct sl_tuple *s2c)
@@ -153,27 +99,26 @@ void sl_forward_miss(struct sl_forwarder *fw, struct sl_pkt *pkt)
 {
 	const struct sl_snap_vip *vip =
 		sl_snapshot_vip(fw->snap, &pkt->tuple.dst, pkt->tuple.proto, pkt->tuple.dport_be);
-	const struct sl_snap_pool *pool;
 	struct sl_flow *flow;
-	bool is_limited, is_syn;
+	enum sl_drop why;
 	uint16_t backend;
+	bool is_syn;
 
 	if (vip == NULL) {
 		refuse(pkt, sl_snapshot_has_address(fw->snap, &pkt->tuple.dst) ? SL_DROP_NO_VIP
 		                                                               : SL_DROP_NO_FLOW);
 		return;
 	}
-	pool = &fw->snap->pools[vip->pool];
 	is_syn = (pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_ACK | SL_TCP_RST)) == SL_TCP_SYN;
 	if (pkt->kind == SL_PKT_TCP && !is_syn &&
-	    (pool->balance != SL_BALANCE_MAGLEV || (pkt->tcp_flags & SL_TCP_RST))) {
+	    (!sl_forward_is_agreed(fw, vip) || (pkt->tcp_flags & SL_TCP_RST))) {
 		refuse(pkt, SL_DROP_NO_FLOW);
 		return;
 	}
-	backend = pick(fw, pool, pkt, &is_limited);
+	backend = sl_forward_pick(fw, vip, pkt, &why);
 	if (backend == SL_NO_BACKEND) {
 		sl_stat_add(&fw->vip_stats[vip->slot].refused, 1);
-		refuse(pkt, is_limited ? SL_DROP_FLOW_LIMIT : SL_DROP_NO_BACKEND);
+		refuse(pkt, why);
 		return;
 	}
 	flow = make_flow(fw, pkt, vip, backend);
