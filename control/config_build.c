@@ -80,6 +80,7 @@ static void build_pool(const struct raw_pool *raw, struct sl_model *model)
 		.tcp_idle_s = (uint32_t)(raw->timeouts.tcp_ms / MS_PER_S),
 		.udp_idle_s = (uint32_t)(raw->timeouts.udp_ms / MS_PER_S),
 		.limit_flows = (uint32_t)raw->limits.flows,
+		.limit_new_flows_per_s = (uint32_t)raw->limits.new_flows_per_s,
 		.first_backend = model->n_backends,
 		.n_backends = raw->backends.n,
 		.first_probe = model->n_probes,
@@ -92,6 +93,17 @@ static void build_pool(const struct raw_pool *raw, struct sl_model *model)
 		build_backend(raw, &backends[i], &model->backends[model->n_backends++]);
 }
 
+static void build_prefixes(const struct raw_list *list, bool is_allow, struct sl_model *model)
+{
+	const struct raw_prefix *prefixes = list->items;
+
+	for (uint32_t i = 0; i < list->n; i++)
+		model->prefixes[model->n_prefixes++] =
+			(struct sl_model_prefix){.address = prefixes[i].prefix.address,
+		                                 .bits = prefixes[i].prefix.bits,
+		                                 .is_allow = is_allow};
+}
+
 static void build_vip(const struct raw_vip *raw, struct sl_model *model)
 {
 	struct sl_model_vip *out = &model->vips[model->n_vips++];
@@ -102,6 +114,11 @@ static void build_vip(const struct raw_vip *raw, struct sl_model *model)
 		.address = raw->address,
 		.proto = raw->protocol == 0 ? IPPROTO_TCP_NUMBER : IPPROTO_UDP_NUMBER,
 		.affinity = (uint8_t)raw->affinity,
+		.limit_flows = (uint32_t)raw->limits.flows,
+		.limit_new_flows_per_s = (uint32_t)raw->limits.new_flows_per_s,
+		.source_new_flows_per_s = (uint32_t)raw->limits.source_new_flows_per_s,
+		.first_prefix = model->n_prefixes,
+		.n_prefixes = raw->allow.n + raw->deny.n,
 		.pool = raw->pool_number,
 		.first_range = model->n_ranges,
 		.n_ranges = raw->ports.n,
@@ -109,6 +126,8 @@ static void build_vip(const struct raw_vip *raw, struct sl_model *model)
 	copy_text(out->name, sizeof(out->name), raw->name);
 	for (uint32_t i = 0; i < raw->ports.n; i++)
 		model->ranges[model->n_ranges++] = ports[i].range;
+	build_prefixes(&raw->allow, true, model);
+	build_prefixes(&raw->deny, false, model);
 }
 
 // One element more than needed, so that an empty array is not NULL.
@@ -117,7 +136,7 @@ static struct sl_model *new_model(const struct raw_pools_file *file)
 	const struct raw_pool *pools = file->pools.items;
 	const struct raw_vip *vips = file->vips.items;
 	struct sl_model *model = calloc(1, sizeof(*model));
-	size_t n_ranges = 1, n_probes = 1, n_backends = 1;
+	size_t n_ranges = 1, n_prefixes = 1, n_probes = 1, n_backends = 1;
 
 	if (model == NULL)
 		return NULL;
@@ -125,15 +144,18 @@ static struct sl_model *new_model(const struct raw_pools_file *file)
 		n_probes += pools[i].probes.n;
 		n_backends += pools[i].backends.n;
 	}
-	for (uint32_t i = 0; i < file->vips.n; i++)
+	for (uint32_t i = 0; i < file->vips.n; i++) {
 		n_ranges += vips[i].ports.n;
+		n_prefixes += vips[i].allow.n + vips[i].deny.n;
+	}
 	model->vips = calloc((size_t)file->vips.n + 1, sizeof(*model->vips));
 	model->ranges = calloc(n_ranges, sizeof(*model->ranges));
+	model->prefixes = calloc(n_prefixes, sizeof(*model->prefixes));
 	model->pools = calloc((size_t)file->pools.n + 1, sizeof(*model->pools));
 	model->probes = calloc(n_probes, sizeof(*model->probes));
 	model->backends = calloc(n_backends, sizeof(*model->backends));
-	if (model->vips != NULL && model->ranges != NULL && model->pools != NULL &&
-	    model->probes != NULL && model->backends != NULL)
+	if (model->vips != NULL && model->ranges != NULL && model->prefixes != NULL &&
+	    model->pools != NULL && model->probes != NULL && model->backends != NULL)
 		return model;
 	sl_model_free(model);
 	return NULL;

@@ -14,6 +14,9 @@ int sl_check_dataplane(struct raw_dataplane_file *file, struct sl_diag_list *dia
 // Part of sl_check_pools: VIPs against each other and against their pools.
 int sl_check_vips(struct raw_pools_file *file, struct sl_diag_list *diag);
 
+// Part of sl_check_vips: allow and deny lists (config_check_access.c).
+int sl_check_access(const struct raw_pools_file *file, struct sl_diag_list *diag);
+
 struct sl_duplicate_ctx {
 	struct sl_diag_list *diag;
 	const char *what; // "name of a VIP"

@@ -258,5 +258,7 @@ int sl_check_vips(struct raw_pools_file *file, struct sl_diag_list *diag)
 	err = check_names(file, diag);
 	if (err == 0)
 		err = check_rows(file, diag);
-	return err == 0 ? check_loops(file, diag) : err;
+	if (err == 0)
+		err = check_loops(file, diag);
+	return err == 0 ? sl_check_access(file, diag) : err;
 }

@@ -109,6 +109,9 @@ static void put_type(FILE *out, const struct sl_schema_key *key)
 	case SL_VALUE_COUNT:
 		fputs("\"type\": [\"integer\", \"string\"], \"pattern\": \"^[0-9]+[kM]?$\"", out);
 		break;
+	case SL_VALUE_RATE:
+		put_pattern(out, "^[0-9]+[kM]?/s$");
+		break;
 	case SL_VALUE_DURATION:
 	case SL_VALUE_SECONDS:
 		put_pattern(out, "^[0-9]+(ms|s|m|h)$");
@@ -212,6 +215,7 @@ static void put_domain(FILE *out, const struct sl_schema_key *key)
 		break;
 	case SL_VALUE_INTEGER:
 	case SL_VALUE_COUNT:
+	case SL_VALUE_RATE:
 	case SL_VALUE_DURATION:
 	case SL_VALUE_SECONDS:
 	case SL_VALUE_PERCENT:

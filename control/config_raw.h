@@ -40,6 +40,16 @@ struct raw_ports {
 	struct sl_port_range range;
 };
 
+struct raw_vip_limits {
+	const struct sl_node *node;
+	uint64_t flows, new_flows_per_s, source_new_flows_per_s;
+};
+
+struct raw_prefix {
+	const struct sl_node *node;
+	struct sl_prefix prefix;
+};
+
 struct raw_vip {
 	const struct sl_node *node;
 	const char *name;
@@ -47,6 +57,8 @@ struct raw_vip {
 	struct raw_list ports; // struct raw_ports
 	uint64_t protocol;     // 0 tcp, 1 udp
 	uint64_t affinity;     // enum sl_affinity
+	struct raw_vip_limits limits;
+	struct raw_list allow, deny; // struct raw_prefix
 	const char *pool;
 	uint32_t pool_number; // filled by config_check.c; UINT32_MAX = none
 };
@@ -86,7 +98,7 @@ struct raw_adaptive {
 
 struct raw_limits {
 	const struct sl_node *node;
-	uint64_t flows;
+	uint64_t flows, new_flows_per_s;
 };
 
 struct raw_pool {
@@ -123,11 +135,6 @@ struct raw_cpu {
 struct raw_device {
 	const char *args; // without "kind:"
 	uint8_t kind;     // enum sl_device_kind
-};
-
-struct raw_prefix {
-	const struct sl_node *node;
-	struct sl_prefix prefix;
 };
 
 struct raw_port {

@@ -10,6 +10,7 @@
 	                                           sizeof(table) / sizeof((table)[0])}
 #define MS_PER_S 1000
 #define MS_PER_H (3600 * MS_PER_S)
+#define MAX_RATE (10 * 1000 * 1000)
 #define MIB      (UINT64_C(1) << 20)
 
 // Orders are those of the enums in model.h, types.h and dpconfig.h; tests/unit/config checks them.
@@ -86,6 +87,21 @@ static const struct sl_schema_key range_item = {
 	"port",   SL_VALUE_RANGE, .offset = AT(raw_ports, range),
 	.min = 1, .max = 65535,   .doc = "a port or a range, first-last"};
 
+static const struct sl_schema_key vip_limit_keys[] = {
+	{"flows", SL_VALUE_COUNT, false, AT(raw_vip_limits, flows), 1, UINT32_MAX,
+         .doc = "flows of the VIP over all workers; no limit when left out"},
+	{"new-flows", SL_VALUE_RATE, false, AT(raw_vip_limits, new_flows_per_s), 1, MAX_RATE,
+         .doc = "new flows of the VIP, with bursts of a quarter of a second's worth"},
+	{"source-new-flows", SL_VALUE_RATE, false, AT(raw_vip_limits, source_new_flows_per_s), 1,
+         100000,
+         .doc = "new flows of one source, which is a /32 of IPv4 or a /64 of IPv6; bursts as "
+                "above"},
+};
+OBJECT(vip_limits_object, "limits", vip_limit_keys, NULL);
+
+static const struct sl_schema_key client_prefix_item = {
+	"prefix", SL_VALUE_PREFIX, .offset = AT(raw_prefix, prefix), .doc = "clients of a network"};
+
 static const struct sl_schema_key vip_keys[] = {
 	{"name", SL_VALUE_NAME, true, AT(raw_vip, name), .doc = "unique name"},
 	{"address", SL_VALUE_ADDRESS, true, AT(raw_vip, address),
@@ -101,6 +117,15 @@ static const struct sl_schema_key vip_keys[] = {
          .doc = "what keeps new flows on one backend: source, the client's address, as long as "
                 "that backend has at most 1.25 times its share; flow, its address and port; none "
                 "leaves all to the pool's balance"},
+	{"limits", SL_VALUE_MAP, .offset = AT(raw_vip, limits), .object = &vip_limits_object,
+         .doc = "bounds of the VIP as a whole and of each source"},
+	{"allow", SL_VALUE_LIST, false, AT(raw_vip, allow), 1, 1024, .item = &client_prefix_item,
+         .item_bytes = sizeof(struct raw_prefix),
+         .doc = "networks that may open flows; all others may not. Of all networks listed that "
+                "hold a client, the smallest decides"},
+	{"deny", SL_VALUE_LIST, false, AT(raw_vip, deny), 1, 1024, .item = &client_prefix_item,
+         .item_bytes = sizeof(struct raw_prefix),
+         .doc = "networks that may not open flows; flows that are open go on"},
 };
 OBJECT(vip_object, "VIP", vip_keys, NULL);
 
@@ -157,6 +182,9 @@ OBJECT(adaptive_object, "adaptive", adaptive_keys, NULL);
 static const struct sl_schema_key limit_keys[] = {
 	{"flows", SL_VALUE_COUNT, false, AT(raw_limits, flows), 1, UINT32_MAX,
          .doc = "flows per backend over all workers; no limit when left out"},
+	{"new-flows", SL_VALUE_RATE, false, AT(raw_limits, new_flows_per_s), 1, MAX_RATE,
+         .doc = "new flows per backend over all workers, with bursts of a quarter of a second's "
+                "worth; no limit when left out"},
 };
 OBJECT(limits_object, "limits", limit_keys, NULL);
 

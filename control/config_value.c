@@ -18,6 +18,7 @@ struct unit {
 static const struct unit duration_units[] = {{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
 static const struct unit percent_units[] = {{"%", 1}};
 static const struct unit count_units[] = {{"M", 1000000}, {"k", 1000}, {"", 1}};
+static const struct unit rate_units[] = {{"M/s", 1000000}, {"k/s", 1000}, {"/s", 1}};
 static const struct unit plain_units[] = {{"", 1}};
 static const struct unit size_units[] = {
 	{"GiB", UINT64_C(1) << 30}, {"GB", 1000000000}, {"MiB", UINT64_C(1) << 20}, {"MB", 1000000},
@@ -44,6 +45,8 @@ static struct unit_set units_of(enum sl_value_type type)
 		SET(percent_units, "a percentage, such as 10%", {"%"});
 	static const struct unit_set count =
 		SET(count_units, "a whole number, such as 5000, 64k or 1M");
+	static const struct unit_set rate =
+		SET(rate_units, "a rate per second, such as 50/s or 5k/s", {"/s"});
 	static const struct unit_set size = SET(
 		size_units, "a size in kB, MB, GB, KiB, MiB or GiB, such as 512MB", {"MB", "GB"});
 	static const struct unit_set plain = SET(plain_units, "a whole number");
@@ -56,6 +59,8 @@ static struct unit_set units_of(enum sl_value_type type)
 		return percent;
 	case SL_VALUE_COUNT:
 		return count;
+	case SL_VALUE_RATE:
+		return rate;
 	case SL_VALUE_SIZE:
 		return size;
 	default:

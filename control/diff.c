@@ -105,6 +105,36 @@ static void vip_removed(struct sl_diff *diff, const struct sl_model *model, cons
 	vip_line(diff, '-', model, &model->vips[e->number]);
 }
 
+static bool has_prefix(const struct sl_model *model, const struct sl_model_vip *vip,
+                       const struct sl_model_prefix *wanted)
+{
+	for (uint32_t i = vip->first_prefix; i < vip->first_prefix + vip->n_prefixes; i++) {
+		const struct sl_model_prefix *p = &model->prefixes[i];
+
+		if (p->bits == wanted->bits && p->is_allow == wanted->is_allow &&
+		    sl_ip_equal(&p->address, &wanted->address))
+			return true;
+	}
+	return false;
+}
+
+// What a has and b lacks, with the sign.
+static void prefixes_missing(struct sl_diff *diff, const char *what, char sign,
+                             const struct side *a, uint32_t vip_a, const struct side *b,
+                             uint32_t vip_b)
+{
+	const struct sl_model_vip *va = &a->model->vips[vip_a], *vb = &b->model->vips[vip_b];
+	char address[SL_ADDRESS_BYTES];
+
+	for (uint32_t i = va->first_prefix; i < va->first_prefix + va->n_prefixes; i++) {
+		const struct sl_model_prefix *p = &a->model->prefixes[i];
+
+		if (!has_prefix(b->model, vb, p))
+			add_line(diff, "~ %s %s %c %s/%u", what, p->is_allow ? "allow" : "deny",
+			         sign, sl_name_of_ip(&p->address, address), p->bits);
+	}
+}
+
 static void vip_compare(struct sl_diff *diff, const struct side *a, const struct entry *before,
                         const struct side *b, const struct entry *after)
 {
@@ -124,6 +154,13 @@ static void vip_compare(struct sl_diff *diff, const struct side *a, const struct
 	             b->model->pools[vb->pool].name);
 	word_changed(diff, what, "affinity", sl_name_of_affinity(va->affinity),
 	             sl_name_of_affinity(vb->affinity));
+	number_changed(diff, what, "limits.flows", va->limit_flows, vb->limit_flows);
+	number_changed(diff, what, "limits.new-flows", va->limit_new_flows_per_s,
+	               vb->limit_new_flows_per_s);
+	number_changed(diff, what, "limits.source-new-flows", va->source_new_flows_per_s,
+	               vb->source_new_flows_per_s);
+	prefixes_missing(diff, what, '-', a, before->number, b, after->number);
+	prefixes_missing(diff, what, '+', b, after->number, a, before->number);
 }
 
 // ---- pools ----
@@ -183,6 +220,8 @@ static void pool_compare(struct sl_diff *diff, const struct side *a, const struc
 	number_changed(diff, what, "timeouts.tcp s", pa->tcp_idle_s, pb->tcp_idle_s);
 	number_changed(diff, what, "timeouts.udp s", pa->udp_idle_s, pb->udp_idle_s);
 	number_changed(diff, what, "limits.flows", pa->limit_flows, pb->limit_flows);
+	number_changed(diff, what, "limits.new-flows", pa->limit_new_flows_per_s,
+	               pb->limit_new_flows_per_s);
 }
 
 // ---- probes ----

@@ -98,8 +98,10 @@ static void add_vips(struct sl_text *text, struct sl_daemon *daemon)
 	         offsetof(struct sl_vip_totals, s2c_pkts)},
 		{"vip_tx_bytes_total", "Bytes to clients.",
 	         offsetof(struct sl_vip_totals, s2c_bytes)},
-		{"vip_refused_flows_total", "New flows that got no backend.",
+		{"vip_refused_flows_total", "New flows that got no backend or met a limit.",
 	         offsetof(struct sl_vip_totals, refused)},
+		{"vip_denied_flows_total", "New flows the allow and deny lists kept out.",
+	         offsetof(struct sl_vip_totals, denied)},
 	};
 
 	for (size_t f = 0; f < sizeof(families) / sizeof(families[0]); f++) {

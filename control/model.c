@@ -9,6 +9,7 @@ void sl_model_free(struct sl_model *model)
 		return;
 	free(model->vips);
 	free(model->ranges);
+	free(model->prefixes);
 	free(model->pools);
 	free(model->probes);
 	free(model->backends);

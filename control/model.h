@@ -50,7 +50,7 @@ struct sl_model_pool {
 	uint32_t latency_probe; // number within the pool's probes; UINT32_MAX = none
 	uint32_t slow_start_ms;
 	uint32_t tcp_idle_s, udp_idle_s;
-	uint32_t limit_flows;
+	uint32_t limit_flows, limit_new_flows_per_s; // 0 = none
 	uint32_t first_backend, n_backends;
 	uint32_t first_probe, n_probes;
 };
@@ -60,7 +60,9 @@ struct sl_model_vip {
 	uint64_t id;
 	struct sl_ip address;
 	uint8_t proto;
-	uint8_t affinity; // enum sl_affinity
+	uint8_t affinity;                                                    // enum sl_affinity
+	uint32_t limit_flows, limit_new_flows_per_s, source_new_flows_per_s; // 0 = none
+	uint32_t first_prefix, n_prefixes;
 	uint32_t pool;
 	uint32_t first_range, n_ranges;
 };
@@ -69,13 +71,21 @@ struct sl_port_range {
 	uint16_t first, last; // host order, inclusive
 };
 
+// Of the allow and deny lists.
+struct sl_model_prefix {
+	struct sl_ip address;
+	uint8_t bits; // of the family
+	bool is_allow;
+};
+
 struct sl_model {
 	struct sl_model_vip *vips;
 	struct sl_port_range *ranges;
+	struct sl_model_prefix *prefixes;
 	struct sl_model_pool *pools;
 	struct sl_model_probe *probes;
 	struct sl_model_backend *backends;
-	uint32_t n_vips, n_ranges, n_pools, n_probes, n_backends;
+	uint32_t n_vips, n_ranges, n_prefixes, n_pools, n_probes, n_backends;
 	uint64_t hash; // of the text it came from
 };
 

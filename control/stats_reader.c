@@ -10,7 +10,7 @@
 #define MAX_COLUMNS 8
 
 enum backend_column { BE_FLOWS_ACTIVE, BE_FLOWS_NEW, BE_COLUMNS = 8 };
-enum vip_column { VIP_FLOWS_NEW, VIP_COLUMNS = 6 };
+enum vip_column { VIP_FLOWS_NEW, VIP_FLOWS_ACTIVE = 6, VIP_COLUMNS = 8 };
 
 struct slot {
 	uint64_t id;
@@ -28,7 +28,7 @@ struct table {
 	uint32_t mask;
 	uint32_t n_columns;
 	uint32_t rate_column;
-	uint32_t gauge_column; // not a total: no baseline; UINT32_MAX = none
+	uint32_t gauge_column; // not a total: no baseline
 };
 
 struct sl_stats_reader {
@@ -178,8 +178,9 @@ int sl_stats_reader_attach(struct sl_stats_reader *reader, int fd, uint64_t now_
 	struct table backends = {.n_columns = BE_COLUMNS,
 	                         .rate_column = BE_FLOWS_NEW,
 	                         .gauge_column = BE_FLOWS_ACTIVE};
-	struct table vips = {
-		.n_columns = VIP_COLUMNS, .rate_column = VIP_FLOWS_NEW, .gauge_column = UINT32_MAX};
+	struct table vips = {.n_columns = VIP_COLUMNS,
+	                     .rate_column = VIP_FLOWS_NEW,
+	                     .gauge_column = VIP_FLOWS_ACTIVE};
 	struct sl_stats_map map;
 	int err;
 
@@ -275,6 +276,8 @@ void sl_stats_reader_vip(struct sl_stats_reader *reader, uint64_t id, struct sl_
 		.s2c_pkts = sums[3],
 		.s2c_bytes = sums[4],
 		.refused = sums[5],
+		.flows_active = sums[VIP_FLOWS_ACTIVE],
+		.denied = sums[7],
 	};
 }
 

@@ -43,6 +43,11 @@ static struct sl_wire_vip *put_vips(const struct sl_model *model, struct sl_wire
 				.port_last = model->ranges[vip->first_range + k].last,
 				.proto = vip->proto,
 				.affinity = vip->affinity,
+				.limit_flows = vip->limit_flows,
+				.limit_new_flows_per_s = vip->limit_new_flows_per_s,
+				.source_new_flows_per_s = vip->source_new_flows_per_s,
+				.first_prefix = vip->first_prefix,
+				.n_prefixes = vip->n_prefixes,
 			};
 	}
 	return row;
@@ -60,6 +65,7 @@ static struct sl_wire_pool *put_pools(const struct sl_model *model, struct sl_wi
 			.tcp_idle_s = pool->tcp_idle_s,
 			.udp_idle_s = pool->udp_idle_s,
 			.limit_flows = pool->limit_flows,
+			.limit_new_flows_per_s = pool->limit_new_flows_per_s,
 			.forward = pool->forward,
 			.balance = pool->balance,
 		};
@@ -88,6 +94,16 @@ static void put_backends(const struct sl_model *model, const uint32_t *weights_m
 	}
 }
 
+static void put_prefixes(const struct sl_model *model, struct sl_wire_prefix *rows)
+{
+	for (uint32_t i = 0; i < model->n_prefixes; i++)
+		rows[i] = (struct sl_wire_prefix){
+			.address = model->prefixes[i].address,
+			.bits = model->prefixes[i].bits,
+			.action = model->prefixes[i].is_allow ? SL_WIRE_ALLOW : SL_WIRE_DENY,
+		};
+}
+
 void *sl_wirebuild_config(const struct sl_model *model, const uint32_t *weights_milli,
                           uint64_t generation, uint64_t epoch, size_t *n_bytes)
 {
@@ -95,9 +111,11 @@ void *sl_wirebuild_config(const struct sl_model *model, const uint32_t *weights_
 	uint64_t n_rows = count_vip_rows(model);
 	uint64_t total = sizeof(header) + n_rows * sizeof(struct sl_wire_vip) +
 	                 (uint64_t)model->n_pools * sizeof(struct sl_wire_pool) +
-	                 (uint64_t)model->n_backends * sizeof(struct sl_wire_backend);
+	                 (uint64_t)model->n_backends * sizeof(struct sl_wire_backend) +
+	                 (uint64_t)model->n_prefixes * sizeof(struct sl_wire_prefix);
 	struct sl_wire_vip *vips;
 	struct sl_wire_pool *pools;
+	struct sl_wire_backend *backends;
 
 	if (total > SL_WIRE_MAX_BYTES) {
 		errno = E2BIG;
@@ -110,11 +128,13 @@ void *sl_wirebuild_config(const struct sl_model *model, const uint32_t *weights_
 	header.n_vips = (uint32_t)n_rows;
 	header.n_pools = model->n_pools;
 	header.n_backends = model->n_backends;
+	header.n_prefixes = model->n_prefixes;
 	*body = header;
 	vips = (struct sl_wire_vip *)(void *)(body + 1);
 	pools = (struct sl_wire_pool *)(void *)put_vips(model, vips);
-	put_backends(model, weights_milli,
-	             (struct sl_wire_backend *)(void *)put_pools(model, pools));
+	backends = (struct sl_wire_backend *)(void *)put_pools(model, pools);
+	put_backends(model, weights_milli, backends);
+	put_prefixes(model, (struct sl_wire_prefix *)(void *)(backends + model->n_backends));
 	*n_bytes = (size_t)total;
 	return body;
 }

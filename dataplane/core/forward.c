@@ -17,10 +17,13 @@ void sl_forward_init(struct sl_forwarder *fw)
 	fw->next_local_port = (uint32_t)sl_mix64(fw->steer_seed + fw->worker);
 }
 
-void sl_forward_load(struct sl_forwarder *fw, uint16_t backend, int32_t change)
+void sl_forward_load(struct sl_forwarder *fw, const struct sl_flow *flow, int32_t change)
 {
-	fw->own_load[backend] += (uint32_t)change;
-	sl_stat_set(&fw->backend_stats[backend].flows_active, fw->own_load[backend]);
+	sl_stat *vip_flows = &fw->vip_stats[flow->vip].flows_active;
+
+	fw->own_load[flow->backend] += (uint32_t)change;
+	sl_stat_set(&fw->backend_stats[flow->backend].flows_active, fw->own_load[flow->backend]);
+	sl_stat_set(vip_flows, sl_stat_get(vip_flows) + (uint64_t)(int64_t)change);
 }
 
 void sl_forward_flow_gone(void *ctx, const struct sl_flow *flow, bool is_eviction)
@@ -28,7 +31,7 @@ void sl_forward_flow_gone(void *ctx, const struct sl_flow *flow, bool is_evictio
 	struct sl_forwarder *fw = ctx;
 
 	if (!sl_flow_is_over(flow->state))
-		sl_forward_load(fw, flow->backend, -1);
+		sl_forward_load(fw, flow, -1);
 	__atomic_store_n(&fw->entries[flow->backend], fw->entries[flow->backend] - 1,
 	                 __ATOMIC_RELAXED);
 	sl_stat_set(&fw->stats->flows, sl_stat_get(&fw->stats->flows) - 1);
@@ -212,7 +215,7 @@ static void track_tcp(struct sl_forwarder *fw, struct sl_flow *flow, const struc
 	if (next == old)
 		return;
 	if (sl_flow_is_over(next) != sl_flow_is_over(old)) // a revived flow counts again
-		sl_forward_load(fw, flow->backend, sl_flow_is_over(next) ? -1 : 1);
+		sl_forward_load(fw, flow, sl_flow_is_over(next) ? -1 : 1);
 	sl_flow_set_state(fw->flows, flow, next, fw->now);
 }
 

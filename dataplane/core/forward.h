@@ -40,9 +40,11 @@ struct sl_forwarder {
 	const struct sl_route_table *routes; // fixed
 	struct sl_neigh_table *neighs;       // main writes
 	const uint32_t *others_load;         // main writes: flows on all other workers, by backend
-	uint32_t *own_load;                  // flows that are not over yet, by backend
-	uint32_t *entries;             // all flows of the table, by backend; main reads (relaxed)
-	struct sl_stats_worker *stats; // this worker's rows of the segment
+	const uint32_t *others_vip_load; // main writes: the same by VIP slot, where it has a limit
+	struct sl_limits *limits;        // shared by all workers
+	uint32_t *own_load;              // flows that are not over yet, by backend
+	uint32_t *entries;               // all flows of the table, by backend; main reads (relaxed)
+	struct sl_stats_worker *stats;   // this worker's rows of the segment
 	struct sl_stats_backend *backend_stats;
 	struct sl_stats_vip *vip_stats;
 	const uint8_t (*port_macs)[6];
@@ -51,6 +53,7 @@ struct sl_forwarder {
 	// --- per burst ---
 	const struct sl_snapshot *snap; // NULL before the first configuration
 	uint32_t now;
+	uint64_t now_ns; // CLOCK_MONOTONIC, for rates
 	// --- running ---
 	uint32_t next_local_port;
 	uint32_t least_cursor;

@@ -86,7 +86,7 @@ static struct sl_flow *make_flow(struct sl_forwarder *fw, struct sl_pkt *pkt,
 		return NULL;
 	}
 	flow->client_hop = SL_NEIGH_NONE;
-	sl_forward_load(fw, backend, 1);
+	sl_forward_load(fw, flow, 1);
 	__atomic_store_n(&fw->entries[backend], fw->entries[backend] + 1, __ATOMIC_RELAXED);
 	sl_stat_add(&fw->backend_stats[backend].flows_new, 1);
 	sl_stat_add(&fw->vip_stats[vip->slot].flows_new, 1);
@@ -115,6 +115,8 @@ void sl_forward_miss(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		refuse(pkt, SL_DROP_NO_FLOW);
 		return;
 	}
+	if (!sl_forward_admit(fw, vip, pkt))
+		return;
 	backend = sl_forward_pick(fw, vip, pkt, &why);
 	if (backend == SL_NO_BACKEND) {
 		sl_stat_add(&fw->vip_stats[vip->slot].refused, 1);

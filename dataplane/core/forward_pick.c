@@ -32,9 +32,13 @@ static uint16_t pick_least(struct sl_forwarder *fw, const struct sl_snap_pool *p
 	struct sl_pick_least least = {.backends = pool->members,
 	                              .inverse_weights = pool->inverse_weights,
 	                              .n_members = pool->n_members,
-	                              .limit_flows = pool->limit_flows};
+	                              .limit_flows = pool->limit_flows,
+	                              .rate = pool->rate,
+	                              .now_ns = fw->now_ns};
 	struct sl_pick_load load = {.own = fw->own_load, .others = fw->others_load};
 
+	if (pool->rate.interval_ns != 0)
+		least.cells = fw->limits->backends;
 	return sl_pick_least_next(&least, &load, &fw->least_cursor, is_limited);
 }
 
@@ -46,7 +50,10 @@ static uint64_t flows_of(const struct sl_forwarder *fw, uint16_t backend)
 static bool is_at_limit(const struct sl_forwarder *fw, const struct sl_snap_pool *pool,
                         uint16_t backend)
 {
-	return pool->limit_flows != 0 && flows_of(fw, backend) >= pool->limit_flows;
+	if (pool->limit_flows != 0 && flows_of(fw, backend) >= pool->limit_flows)
+		return true;
+	return pool->rate.interval_ns != 0 &&
+	       !sl_limit_is_open(&fw->limits->backends[backend], &pool->rate, fw->now_ns);
 }
 
 // Flows on the members that take new ones. A pool of n members is summed every n/64 picks, so that
@@ -128,6 +135,18 @@ static uint16_t pick_first(struct sl_forwarder *fw, const struct sl_snap_vip *vi
 	return SL_NO_BACKEND;
 }
 
+// Another worker may take the last place between look and grasp: then the least loaded of the rest.
+static uint16_t take(struct sl_forwarder *fw, const struct sl_snap_pool *pool, uint16_t backend,
+                     bool *is_limited)
+{
+	if (pool->rate.interval_ns == 0)
+		return backend;
+	while (backend != SL_NO_BACKEND &&
+	       !sl_limit_take(&fw->limits->backends[backend], &pool->rate, fw->now_ns))
+		backend = pick_least(fw, pool, is_limited);
+	return backend;
+}
+
 // Only least-connections looks at limits by itself: when another way's choice is at its limit, the
 // least loaded backend that is not takes the flow.
 uint16_t sl_forward_pick(struct sl_forwarder *fw, const struct sl_snap_vip *vip,
@@ -143,6 +162,7 @@ uint16_t sl_forward_pick(struct sl_forwarder *fw, const struct sl_snap_vip *vip,
 	backend = pick_first(fw, vip, pool, pkt);
 	if (backend == SL_NO_BACKEND || is_at_limit(fw, pool, backend))
 		backend = pick_least(fw, pool, &is_limited);
+	backend = take(fw, pool, backend, &is_limited);
 	if (is_limited)
 		*why = SL_DROP_FLOW_LIMIT;
 	return backend;

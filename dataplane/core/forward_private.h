@@ -20,8 +20,11 @@ uint16_t sl_forward_pick(struct sl_forwarder *fw, const struct sl_snap_vip *vip,
 // Would every appliance, and this one after a restart, pick the same backend for a client?
 bool sl_forward_is_agreed(const struct sl_forwarder *fw, const struct sl_snap_vip *vip);
 
-// One flow more or less on a backend, for least-connections and for operators.
-void sl_forward_load(struct sl_forwarder *fw, uint16_t backend, int32_t change);
+// forward_admit.c: may this client open a flow to the VIP? If not, verdict and counters are set.
+bool sl_forward_admit(struct sl_forwarder *fw, const struct sl_snap_vip *vip, struct sl_pkt *pkt);
+
+// One flow more or less on its backend and VIP, for least-connections, limits and operators.
+void sl_forward_load(struct sl_forwarder *fw, const struct sl_flow *flow, int32_t change);
 
 void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,
                                  const struct sl_flow *flow, const struct sl_ip *backend);

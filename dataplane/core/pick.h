@@ -21,6 +21,7 @@
 #ifndef SLUICE_CORE_PICK_H
 #define SLUICE_CORE_PICK_H
 
+#include "limit.h"
 #include "sluice/types.h"
 
 #define SL_PICK_SCAN_MAX     128
@@ -87,6 +88,9 @@ struct sl_pick_least {
 	const uint32_t *inverse_weights;
 	uint32_t n_members;
 	uint32_t limit_flows;
+	const sl_limit_cell *cells; // of all backends, by index; NULL = no limit of new flows
+	struct sl_limit_rate rate;
+	uint64_t now_ns;
 };
 
 struct sl_pick_load {

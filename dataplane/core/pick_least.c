@@ -23,7 +23,8 @@ static uint64_t score(const struct sl_pick_least *pl, const struct sl_pick_load 
 
 	if (pl->inverse_weights[i] == 0)
 		return UINT64_MAX;
-	if (pl->limit_flows != 0 && flows >= pl->limit_flows) {
+	if ((pl->limit_flows != 0 && flows >= pl->limit_flows) ||
+	    (pl->cells != NULL && !sl_limit_is_open(&pl->cells[backend], &pl->rate, pl->now_ns))) {
 		*is_limited = true;
 		return UINT64_MAX;
 	}

@@ -23,6 +23,7 @@ struct store {
 	uint16_t *members;         // by backend row; a pool's are a run of it
 	uint32_t *inverse_weights; // by backend row
 	uint16_t *slots;           // sequences and maglev tables of all pools, one after the other
+	struct sl_acl_range *acl;  // of all VIPs; rows of one VIP share theirs
 	bool *has_affinity;        // by pool row: some VIP needs its maglev table
 };
 
@@ -40,6 +41,7 @@ void sl_snapshot_free(struct sl_snapshot *snap)
 	free(s->inverse_weights);
 	free(s->slots);
 	free(s->has_affinity);
+	free(s->acl);
 	free(s);
 }
 
@@ -107,8 +109,48 @@ static int allocate(struct store *s, const struct sl_wire_header *config)
 	               : -ENOMEM;
 }
 
+static bool shares_prefixes(const struct sl_wire_vip *rows, uint32_t i)
+{
+	return i > 0 && rows[i].first_prefix == rows[i - 1].first_prefix &&
+	       rows[i].n_prefixes == rows[i - 1].n_prefixes;
+}
+
+static int fill_acls(struct store *s, const struct sl_wire_header *config)
+{
+	const struct sl_wire_vip *rows = sl_wire_vips(config);
+	struct sl_acl_range *next;
+	size_t n_ranges = 1;
+
+	for (uint32_t i = 0; i < config->n_vips; i++)
+		n_ranges += shares_prefixes(rows, i) ? 0 : SL_ACL_RANGES(rows[i].n_prefixes);
+	s->acl = calloc(n_ranges, sizeof(*s->acl));
+	if (s->acl == NULL)
+		return -ENOMEM;
+	next = s->acl;
+	for (uint32_t i = 0; i < config->n_vips; i++) {
+		struct sl_snap_vip *vip = &s->vips[i];
+
+		if (rows[i].n_prefixes == 0)
+			continue;
+		if (shares_prefixes(rows, i)) {
+			vip->acl = vip[-1].acl;
+			vip->n_acl = vip[-1].n_acl;
+			continue;
+		}
+		vip->acl = next;
+		vip->n_acl = sl_acl_build(next, &sl_wire_prefixes(config)[rows[i].first_prefix],
+		                          rows[i].n_prefixes);
+		if (vip->n_acl == 0)
+			return -ENOMEM;
+		next += vip->n_acl;
+	}
+	return 0;
+}
+
 static int fill_vips(struct store *s, const struct sl_snap_inputs *in)
 {
+	int err;
+
 	for (uint32_t i = 0; i < in->config->n_vips; i++) {
 		const struct sl_wire_vip *row = &sl_wire_vips(in->config)[i];
 
@@ -121,9 +163,13 @@ static int fill_vips(struct store *s, const struct sl_snap_inputs *in)
 			.port_last = row->port_last,
 			.proto = row->proto,
 			.affinity = row->affinity,
+			.limit_flows = row->limit_flows,
+			.rate = sl_limit_rate_of(row->limit_new_flows_per_s),
+			.source_rate = sl_limit_rate_of(row->source_new_flows_per_s),
 		};
 	}
-	return snap_index_init(&s->index, s->vips, in->config->n_vips);
+	err = fill_acls(s, in->config);
+	return err != 0 ? err : snap_index_init(&s->index, s->vips, in->config->n_vips);
 }
 
 static void fill_backends(struct store *s, const struct sl_snap_inputs *in)
@@ -186,6 +232,7 @@ static int fill_pools(struct store *s, const struct sl_snap_inputs *in,
 			.tcp_idle_ticks = ticks_of(row->tcp_idle_s),
 			.udp_idle_ticks = ticks_of(row->udp_idle_s),
 			.limit_flows = row->limit_flows,
+			.rate = sl_limit_rate_of(row->limit_new_flows_per_s),
 			.n_members = row->n_backends,
 			.members = &s->members[row->first_backend],
 			.inverse_weights = &s->inverse_weights[row->first_backend],

@@ -9,7 +9,9 @@
 #ifndef SLUICE_CORE_SNAPSHOT_H
 #define SLUICE_CORE_SNAPSHOT_H
 
+#include "acl.h"
 #include "hash.h"
+#include "limit.h"
 #include "pick.h"
 #include "sluice/wire.h"
 
@@ -39,8 +41,9 @@ struct sl_snap_pool {
 	const uint16_t *sequence; // weighted and as fallback; NULL unless balance is weighted
 	const uint16_t *maglev;   // balance maglev, or a VIP with affinity leads here; else NULL
 	uint32_t n_maglev;
-	uint64_t weights_milli; // of all members
-	uint32_t row;           // for per-worker cursors
+	uint64_t weights_milli;    // of all members
+	struct sl_limit_rate rate; // of new flows, per backend
+	uint32_t row;              // for per-worker cursors
 };
 
 struct sl_snap_vip {
@@ -51,7 +54,12 @@ struct sl_snap_vip {
 	uint16_t port_first, port_last; // host order
 	uint8_t proto;
 	uint8_t affinity; // enum sl_affinity
-	uint8_t zero[6];
+	uint8_t zero[2];
+	uint32_t limit_flows; // 0 = none
+	struct sl_limit_rate rate, source_rate;
+	const struct sl_acl_range *acl;
+	uint32_t n_acl; // 0 admits everybody
+	uint32_t zero2;
 };
 
 struct sl_snapshot {

@@ -24,6 +24,12 @@ const struct sl_wire_backend *sl_wire_backends(const struct sl_wire_header *body
 	return (const struct sl_wire_backend *)(const void *)(sl_wire_pools(body) + body->n_pools);
 }
 
+const struct sl_wire_prefix *sl_wire_prefixes(const struct sl_wire_header *body)
+{
+	return (const struct sl_wire_prefix *)(const void *)(sl_wire_backends(body) +
+	                                                     body->n_backends);
+}
+
 const struct sl_wire_weight *sl_wire_weights(const struct sl_wire_header *body)
 {
 	return (const struct sl_wire_weight *)(const void *)(body + 1);
@@ -60,8 +66,8 @@ static enum sl_ipc_status check_identity(const struct sl_wire_header *h, size_t 
 		                   SL_WIRE_VERSION);
 	if (h->kind != kind)
 		return wire_refuse(why, SL_IPC_MALFORMED, "kind %u, expected %u", h->kind, kind);
-	if (h->zero != 0)
-		return wire_refuse(why, SL_IPC_MALFORMED, "header: zero field is %u", h->zero);
+	if (h->zero[0] != 0 || h->zero[1] != 0)
+		return wire_refuse(why, SL_IPC_MALFORMED, "header: zero fields are set");
 	if (h->total_bytes != n_bytes)
 		return wire_refuse(why, SL_IPC_MALFORMED, "total_bytes %u, but the body has %zu",
 		                   h->total_bytes, n_bytes);
@@ -82,12 +88,17 @@ static enum sl_ipc_status check_counts(const struct sl_wire_header *h, size_t n_
 		                   "vip rows and %u of the others",
 		                   h->n_vips, h->n_pools, h->n_backends, h->n_weights, SL_MAX_VIPS,
 		                   SL_MAX_BACKENDS);
-	if (is_config ? h->n_weights != 0 : (h->n_vips | h->n_pools | h->n_backends) != 0)
+	if (h->n_prefixes > SL_MAX_PREFIXES)
+		return wire_refuse(why, SL_IPC_NO_SPACE, "%u prefixes; at most %u", h->n_prefixes,
+		                   SL_MAX_PREFIXES);
+	if (is_config ? h->n_weights != 0
+	              : (h->n_vips | h->n_pools | h->n_backends | h->n_prefixes) != 0)
 		return wire_refuse(why, SL_IPC_MALFORMED,
 		                   "header: rows of the other kind of message");
 	expected = sizeof(*h) + h->n_vips * sizeof(struct sl_wire_vip) +
 	           h->n_pools * sizeof(struct sl_wire_pool) +
 	           h->n_backends * sizeof(struct sl_wire_backend) +
+	           h->n_prefixes * sizeof(struct sl_wire_prefix) +
 	           h->n_weights * sizeof(struct sl_wire_weight);
 	if (expected != n_bytes)
 		return wire_refuse(why, SL_IPC_MALFORMED, "the counts need %zu bytes, body has %zu",
@@ -117,6 +128,47 @@ static enum sl_ipc_status check_vip(const struct sl_wire_header *h, uint32_t row
 		                   v->affinity);
 	if (!is_zero(v->zero, sizeof(v->zero)))
 		return wire_refuse(why, SL_IPC_MALFORMED, "vip row %u: zero bytes are set", row);
+	return SL_IPC_OK;
+}
+
+static enum sl_ipc_status check_prefix(const struct sl_wire_header *h, uint32_t row,
+                                       const struct wire_reason *why)
+{
+	const struct sl_wire_prefix *p = &sl_wire_prefixes(h)[row];
+	uint32_t family_bits = sl_ip_is_v4(&p->address) ? 32 : 128;
+	uint32_t kept;
+
+	if (p->bits > family_bits || p->action >= SL_WIRE_ACTION_COUNT ||
+	    !is_zero(p->zero, sizeof(p->zero)))
+		return wire_refuse(why, SL_IPC_MALFORMED,
+		                   "prefix row %u: length %u, action %u or zero bytes are wrong",
+		                   row, p->bits, p->action);
+	kept = p->bits + 128 - family_bits;
+	for (uint32_t bit = kept; bit < 128; bit++) {
+		if (p->address.bytes[bit / 8] & 0x80u >> bit % 8)
+			return wire_refuse(why, SL_IPC_MALFORMED,
+			                   "prefix row %u: address bits beyond length %u", row,
+			                   p->bits);
+	}
+	return SL_IPC_OK;
+}
+
+// The prefixes themselves are known good.
+static enum sl_ipc_status check_vip_prefixes(const struct sl_wire_header *h, uint32_t row,
+                                             const struct wire_reason *why)
+{
+	const struct sl_wire_vip *v = &sl_wire_vips(h)[row];
+
+	if (v->first_prefix > h->n_prefixes || v->n_prefixes > h->n_prefixes - v->first_prefix)
+		return wire_refuse(why, SL_IPC_MALFORMED, "vip row %u: prefixes %u+%u of %u", row,
+		                   v->first_prefix, v->n_prefixes, h->n_prefixes);
+	for (uint32_t i = v->first_prefix; i < v->first_prefix + v->n_prefixes; i++) {
+		if (sl_ip_is_v4(&sl_wire_prefixes(h)[i].address) != sl_ip_is_v4(&v->address))
+			return wire_refuse(why, SL_IPC_INVALID,
+			                   "vip row %u: prefix row %u is of the other address "
+			                   "family",
+			                   row, i);
+	}
 	return SL_IPC_OK;
 }
 
@@ -192,8 +244,13 @@ static enum sl_ipc_status check_config(const struct sl_wire_header *h,
 {
 	enum sl_ipc_status status = SL_IPC_OK;
 
-	for (uint32_t row = 0; status == SL_IPC_OK && row < h->n_vips; row++)
+	for (uint32_t row = 0; status == SL_IPC_OK && row < h->n_prefixes; row++)
+		status = check_prefix(h, row, why);
+	for (uint32_t row = 0; status == SL_IPC_OK && row < h->n_vips; row++) {
 		status = check_vip(h, row, why);
+		if (status == SL_IPC_OK)
+			status = check_vip_prefixes(h, row, why);
+	}
 	if (status == SL_IPC_OK)
 		status = check_pools_and_backends(h, why);
 	if (status == SL_IPC_OK)

@@ -24,16 +24,29 @@ static int init_neighbours(struct sl_appliance *a, uint64_t seed)
 	return 0;
 }
 
+static int init_limits(struct sl_appliance *a)
+{
+	a->limits = aligned_alloc(SL_CACHE_LINE_BYTES, sizeof(*a->limits));
+	if (a->limits == NULL)
+		return -ENOMEM;
+	memset(a->limits, 0, sizeof(*a->limits));
+	return getrandom(&a->limits->key, sizeof(a->limits->key), 0) == sizeof(a->limits->key)
+	               ? 0
+	               : -EIO;
+}
+
 static int init_workers(struct sl_appliance *a, uint64_t seed)
 {
 	struct sl_worker_params params = {
 		.routes = &a->routes,
 		.neighs = &a->neighs,
 		.steer_seed = seed,
+		.limits = a->limits,
 		.n_flows = (uint32_t)(a->config.flows / a->config.n_workers)};
 
 	for (uint32_t w = 0; w < a->config.n_workers; w++) {
 		params.others_load = a->pub.others_load[w];
+		params.others_vip_load = a->pub.others_vip_load[w];
 		if (getrandom(&params.table_key, sizeof(params.table_key), 0) !=
 		            sizeof(params.table_key) ||
 		    sl_worker_new(&a->io, w, &params) == NULL)
@@ -86,6 +99,8 @@ int sl_appliance_init(struct sl_appliance *a, struct sl_text *why)
 		err = sl_publisher_init(&a->pub, &a->io, &a->slow);
 	}
 	if (err == 0)
+		err = init_limits(a);
+	if (err == 0)
 		err = init_workers(a, random[1]);
 	if (err == 0)
 		pin_gateways(a);
@@ -136,5 +151,6 @@ void sl_appliance_fini(struct sl_appliance *a)
 	sl_io_fini(&a->io);
 	free(a->neighs.rows);
 	free((void *)a->neighs.index);
+	free(a->limits);
 	sl_segment_fini(&a->segment);
 }

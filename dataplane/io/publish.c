@@ -32,12 +32,14 @@ int sl_publisher_init(struct sl_publisher *pub, struct sl_io *io, struct sl_slow
 	pub->maglev_key = shared_maglev_key;
 	backend_slots = calloc(SL_MAX_BACKENDS, sizeof(*backend_slots));
 	vip_slots = calloc(SL_MAX_VIPS, sizeof(*vip_slots));
-	for (uint32_t w = 0; w < io->n_workers; w++)
+	for (uint32_t w = 0; w < io->n_workers; w++) {
 		pub->others_load[w] = calloc(SL_MAX_BACKENDS, sizeof(uint32_t));
+		pub->others_vip_load[w] = calloc(SL_MAX_VIPS, sizeof(uint32_t));
+	}
 	if (backend_slots == NULL || vip_slots == NULL)
 		return -ENOMEM;
 	for (uint32_t w = 0; w < io->n_workers; w++) {
-		if (pub->others_load[w] == NULL)
+		if (pub->others_load[w] == NULL || pub->others_vip_load[w] == NULL)
 			return -ENOMEM;
 	}
 	sl_registry_init(&pub->backends, backend_slots, SL_MAX_BACKENDS);
@@ -77,8 +79,10 @@ void sl_publisher_fini(struct sl_publisher *pub)
 	sl_snapshot_free(pub->retiring);
 	free(pub->backends.slots);
 	free(pub->vips.slots);
-	for (uint32_t w = 0; w < pub->io->n_workers; w++)
+	for (uint32_t w = 0; w < pub->io->n_workers; w++) {
 		free(pub->others_load[w]);
+		free(pub->others_vip_load[w]);
+	}
 }
 
 static void publish(struct sl_publisher *pub, struct sl_snapshot *snap)
@@ -105,13 +109,15 @@ static bool has_no_flows(void *ctx, uint32_t backend)
 	return n_flows == 0;
 }
 
-// VIP slots only name counters: a flow that still counts there does no harm to a new owner's
-// baseline.
-static bool is_always_idle(void *ctx, uint32_t slot)
+// A flow that still counts in a VIP's slot would count against the limit of the next owner.
+static bool has_no_vip_flows(void *ctx, uint32_t slot)
 {
-	(void)ctx;
-	(void)slot;
-	return true;
+	struct sl_publisher *pub = ctx;
+	uint64_t n_flows = 0;
+
+	for (uint32_t w = 0; w < pub->io->n_workers; w++)
+		n_flows += sl_stat_get(&sl_stats_vip_at(pub->io->stats, w, slot)->flows_active);
+	return n_flows == 0;
 }
 
 static int draft_alloc(struct draft *d, const struct sl_wire_header *body, size_t n_bytes)
@@ -190,7 +196,7 @@ static int assign(struct sl_publisher *pub, const struct sl_wire_header *config,
 			ids[n_unique++] = vip[i].id;
 		unique_of[i] = n_unique - 1;
 	}
-	sl_registry_reap(&pub->vips, is_always_idle, pub);
+	sl_registry_reap(&pub->vips, has_no_vip_flows, pub);
 	err = sl_registry_assign(&pub->vips, ids, n_unique, vip_slots);
 	for (uint32_t i = config->n_vips; err == 0 && i > 0; i--)
 		vip_slots[i - 1] = vip_slots[unique_of[i - 1]];
@@ -387,9 +393,33 @@ static void fold_loads(struct sl_publisher *pub)
 	}
 }
 
+static void fold_vip_loads(struct sl_publisher *pub)
+{
+	uint32_t n_workers = pub->io->n_workers;
+
+	if (n_workers < 2 || pub->current == NULL)
+		return;
+	for (uint32_t v = 0; v < pub->current->n_vips; v++) {
+		const struct sl_snap_vip *vip = &pub->current->vips[v];
+		uint32_t n_flows[SL_MAX_WORKERS], total = 0;
+
+		if (vip->limit_flows == 0)
+			continue;
+		for (uint32_t w = 0; w < n_workers; w++) {
+			n_flows[w] = (uint32_t)sl_stat_get(
+				&sl_stats_vip_at(pub->io->stats, w, vip->slot)->flows_active);
+			total += n_flows[w];
+		}
+		for (uint32_t w = 0; w < n_workers; w++)
+			__atomic_store_n(&pub->others_vip_load[w][vip->slot], total - n_flows[w],
+			                 __ATOMIC_RELAXED);
+	}
+}
+
 void sl_publisher_poll(struct sl_publisher *pub)
 {
 	fold_loads(pub);
+	fold_vip_loads(pub);
 	if (!pub->is_waiting || rte_rcu_qsbr_check(pub->io->qsbr, pub->token, false) != 1)
 		return;
 	pub->is_waiting = false;

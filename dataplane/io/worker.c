@@ -206,6 +206,7 @@ bool sl_worker_poll(struct sl_worker *worker, uint64_t now_ns)
 	// Valid until the quiescent state at the end of this turn.
 	fw->snap = atomic_load_explicit(&worker->io->snapshot, memory_order_acquire);
 	fw->now = (uint32_t)(now_ns / SL_FLOW_TICK_NS);
+	fw->now_ns = now_ns;
 	n = receive_all(worker);
 	decide_all(worker);
 	for (uint32_t p = 0; p < worker->io->ports->n_ports; p++) {
@@ -293,6 +294,8 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 		.routes = params->routes,
 		.neighs = params->neighs,
 		.others_load = params->others_load,
+		.others_vip_load = params->others_vip_load,
+		.limits = params->limits,
 		.own_load = worker->loads,
 		.entries = worker->loads + SL_MAX_BACKENDS,
 		.port_macs = (const uint8_t(*)[6])io->ports->macs,

@@ -60,7 +60,8 @@ void sl_io_fini(struct sl_io *io);
 struct sl_worker_params {
 	const struct sl_route_table *routes;
 	struct sl_neigh_table *neighs;
-	const uint32_t *others_load;
+	const uint32_t *others_load, *others_vip_load;
+	struct sl_limits *limits; // shared by all workers
 	uint64_t steer_seed;
 	struct sl_hash_key table_key;
 	uint32_t n_flows;

@@ -17,7 +17,10 @@
 	X(NO_VIP, "no_vip", "no service has this address, protocol and port")                      \
 	X(NO_FLOW, "no_flow", "mid-connection or return packet without a flow")                    \
 	X(NO_BACKEND, "no_backend", "the pool has no backend that takes new flows")                \
-	X(FLOW_LIMIT, "flow_limit", "every backend of the pool is at limits.flows")                \
+	X(FLOW_LIMIT, "flow_limit", "every backend of the pool is at limits.flows or new-flows")   \
+	X(VIP_LIMIT, "vip_limit", "the VIP is at its limits.flows or limits.new-flows")            \
+	X(SOURCE_LIMIT, "source_limit", "the client's prefix is at limits.source-new-flows")       \
+	X(DENIED, "denied", "the VIP's allow and deny lists keep this client out")                 \
 	X(TABLE_FULL, "table_full", "no room for a flow; raise flows in dataplane.yaml")           \
 	X(NO_PORT, "no_port", "fullnat found no free local port within its search bound")          \
 	X(NO_LOCAL_ADDRESS, "no_local_address", "fullnat needs a port address of this family")     \

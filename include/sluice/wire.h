@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bodies of the CONFIG and WEIGHTS messages: what the control process tells the data plane.
 //
-// Shape:  header, then n_vips VIP rows, n_pools pool rows, n_backends backend rows (CONFIG), or
-//         header, then n_weights weight rows (WEIGHTS). All in one sealed memfd, host byte order
-//         except fields that end in _be, which are as in a packet. No padding that is not named.
+// Shape:  header, then n_vips VIP rows, n_pools pool rows, n_backends backend rows, n_prefixes
+// prefix
+//         rows (CONFIG), or header, then n_weights weight rows (WEIGHTS). All in one sealed memfd,
+//         host byte order except fields that end in _be, which are as in a packet. No padding that
+//         is not named.
 // Names:  objects are named by 64-bit ids that control derives from their names (sl_id_*): VIP from
 //         its name, pool from its name, backend from pool name + backend name + address + port.
 //         A backend whose address changes is thus another backend. The data plane gives each
@@ -33,11 +35,12 @@ struct sl_wire_header {
 	uint32_t n_pools;
 	uint32_t n_backends;
 	uint32_t n_weights;
-	uint32_t zero;
+	uint32_t n_prefixes;
+	uint32_t zero[2];
 };
-_Static_assert(sizeof(struct sl_wire_header) == 48, "wire layout");
+_Static_assert(sizeof(struct sl_wire_header) == 56, "wire layout");
 
-// One row per port range; rows of one VIP share id and name.
+// One row per port range; rows of one VIP share id and everything but ports and protocol.
 struct sl_wire_vip {
 	struct sl_ip address;
 	uint64_t id;
@@ -46,22 +49,28 @@ struct sl_wire_vip {
 	uint16_t port_last;
 	uint8_t proto;    // 6 or 17
 	uint8_t affinity; // enum sl_affinity
-	uint8_t zero[6];
+	uint8_t zero[2];
+	uint32_t limit_flows; // over all workers; 0 = none, as for the two below
+	uint32_t limit_new_flows_per_s;
+	uint32_t source_new_flows_per_s; // of a /32 or /64 of clients
+	uint32_t first_prefix;           // row number
+	uint32_t n_prefixes;             // of the allow and deny lists together
 };
-_Static_assert(sizeof(struct sl_wire_vip) == 40, "wire layout");
+_Static_assert(sizeof(struct sl_wire_vip) == 56, "wire layout");
 
 struct sl_wire_pool {
 	uint64_t id;
 	uint32_t first_backend; // row number
 	uint32_t n_backends;
-	uint32_t tcp_idle_s;  // established TCP flow, idle
-	uint32_t udp_idle_s;  // confirmed UDP flow, idle
-	uint32_t limit_flows; // per backend, over all workers; 0 = none
-	uint8_t forward;      // enum sl_forward
-	uint8_t balance;      // enum sl_balance
-	uint8_t zero[2];
+	uint32_t tcp_idle_s;            // established TCP flow, idle
+	uint32_t udp_idle_s;            // confirmed UDP flow, idle
+	uint32_t limit_flows;           // per backend, over all workers; 0 = none
+	uint32_t limit_new_flows_per_s; // the same
+	uint8_t forward;                // enum sl_forward
+	uint8_t balance;                // enum sl_balance
+	uint8_t zero[6];
 };
-_Static_assert(sizeof(struct sl_wire_pool) == 32, "wire layout");
+_Static_assert(sizeof(struct sl_wire_pool) == 40, "wire layout");
 
 struct sl_wire_backend {
 	struct sl_ip address;
@@ -72,6 +81,17 @@ struct sl_wire_backend {
 	uint8_t zero[6];
 };
 _Static_assert(sizeof(struct sl_wire_backend) == 40, "wire layout");
+
+enum sl_wire_action { SL_WIRE_DENY, SL_WIRE_ALLOW, SL_WIRE_ACTION_COUNT };
+
+// Of the allow and deny lists of VIPs. Address bits beyond the length are 0.
+struct sl_wire_prefix {
+	struct sl_ip address;
+	uint8_t bits;   // of the family: 0..32 or 0..128
+	uint8_t action; // enum sl_wire_action
+	uint8_t zero[6];
+};
+_Static_assert(sizeof(struct sl_wire_prefix) == 24, "wire layout");
 
 struct sl_wire_weight {
 	uint64_t id;

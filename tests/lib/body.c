@@ -42,6 +42,7 @@ static void fill_pool(struct sl_wire_pool *row, struct sl_wire_backend *backends
 	row->tcp_idle_s = TCP_IDLE_S;
 	row->udp_idle_s = UDP_IDLE_S;
 	row->limit_flows = pool->limit_flows;
+	row->limit_new_flows_per_s = pool->limit_new_flows_per_s;
 	row->forward = pool->forward;
 	row->balance = pool->balance;
 	for (uint32_t i = 0; i < pool->n_backends; i++) {
@@ -54,6 +55,40 @@ static void fill_pool(struct sl_wire_pool *row, struct sl_wire_backend *backends
 	}
 }
 
+static size_t count_prefixes(const struct sl_body_spec *spec)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < spec->n_vips; i++)
+		n += (spec->vips[i].allow != NULL) + (spec->vips[i].deny != NULL);
+	return n;
+}
+
+static void fill_prefix(struct sl_wire_prefix *row, const char *text, enum sl_wire_action action)
+{
+	const char *slash = strchr(text, '/');
+	char address[64];
+
+	if (slash == NULL || slash - text >= (ptrdiff_t)sizeof(address))
+		abort();
+	memcpy(address, text, (size_t)(slash - text));
+	address[slash - text] = '\0';
+	*row = (struct sl_wire_prefix){.address = sl_packet_ip(address),
+	                               .bits = (uint8_t)atoi(slash + 1),
+	                               .action = (uint8_t)action};
+}
+
+static void fill_access(struct sl_wire_header *h, struct sl_wire_vip *row,
+                        const struct sl_body_vip *vip, struct sl_wire_prefix *prefixes)
+{
+	row->first_prefix = h->n_prefixes;
+	if (vip->allow != NULL)
+		fill_prefix(&prefixes[h->n_prefixes++], vip->allow, SL_WIRE_ALLOW);
+	if (vip->deny != NULL)
+		fill_prefix(&prefixes[h->n_prefixes++], vip->deny, SL_WIRE_DENY);
+	row->n_prefixes = h->n_prefixes - row->first_prefix;
+}
+
 struct sl_wire_header *sl_body_config(const struct sl_body_spec *spec)
 {
 	size_t n_backends = 0, n_bytes;
@@ -61,12 +96,13 @@ struct sl_wire_header *sl_body_config(const struct sl_body_spec *spec)
 	struct sl_wire_vip *vips;
 	struct sl_wire_pool *pools;
 	struct sl_wire_backend *backends;
+	struct sl_wire_prefix *prefixes;
 	uint32_t first = 0;
 
 	for (uint32_t i = 0; i < spec->n_pools; i++)
 		n_backends += spec->pools[i].n_backends;
 	n_bytes = sizeof(*h) + spec->n_vips * sizeof(*vips) + spec->n_pools * sizeof(*pools) +
-	          n_backends * sizeof(*backends);
+	          n_backends * sizeof(*backends) + count_prefixes(spec) * sizeof(*prefixes);
 	h = start(SL_WIRE_CONFIG, spec->generation, spec->epoch, n_bytes);
 	h->n_vips = spec->n_vips;
 	h->n_pools = spec->n_pools;
@@ -74,16 +110,22 @@ struct sl_wire_header *sl_body_config(const struct sl_body_spec *spec)
 	vips = (struct sl_wire_vip *)(h + 1);
 	pools = (struct sl_wire_pool *)(vips + spec->n_vips);
 	backends = (struct sl_wire_backend *)(pools + spec->n_pools);
+	prefixes = (struct sl_wire_prefix *)(backends + n_backends);
 	for (uint32_t i = 0; i < spec->n_vips; i++) {
 		const struct sl_body_vip *vip = &spec->vips[i];
 
-		vips[i] = (struct sl_wire_vip){.address = sl_packet_ip(vip->address),
-		                               .id = 1000 + i,
-		                               .pool = vip->pool,
-		                               .port_first = vip->port_first,
-		                               .port_last = vip->port_last,
-		                               .proto = vip->proto,
-		                               .affinity = vip->affinity};
+		vips[i] =
+			(struct sl_wire_vip){.address = sl_packet_ip(vip->address),
+		                             .id = 1000 + i,
+		                             .pool = vip->pool,
+		                             .port_first = vip->port_first,
+		                             .port_last = vip->port_last,
+		                             .proto = vip->proto,
+		                             .affinity = vip->affinity,
+		                             .limit_flows = vip->limit_flows,
+		                             .limit_new_flows_per_s = vip->limit_new_flows_per_s,
+		                             .source_new_flows_per_s = vip->source_new_flows_per_s};
+		fill_access(h, &vips[i], vip, prefixes);
 	}
 	for (uint32_t i = 0; i < spec->n_pools; i++) {
 		pools[i].id = 2000 + i;

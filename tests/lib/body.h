@@ -26,6 +26,7 @@ struct sl_body_pool {
 	uint32_t limit_flows;
 	uint32_t n_backends;
 	struct sl_body_backend backends[SL_BODY_BACKENDS];
+	uint32_t limit_new_flows_per_s;
 };
 
 struct sl_body_vip {
@@ -34,6 +35,8 @@ struct sl_body_vip {
 	uint8_t proto;
 	uint32_t pool;
 	uint8_t affinity;
+	uint32_t limit_flows, limit_new_flows_per_s, source_new_flows_per_s;
+	const char *allow, *deny; // one network of each, "10.0.0.0/8", or NULL
 };
 
 struct sl_body_spec {

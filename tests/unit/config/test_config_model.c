@@ -49,6 +49,12 @@ START_TEST(example_vips_are_exact)
 	ASSERT_IP(chat->address, 203, 0, 113, 10);
 	ck_assert_uint_eq(chat->proto, 6);
 	ck_assert_uint_eq(chat->pool, 0);
+	ck_assert_uint_eq(chat->limit_flows, 100000);
+	ck_assert_uint_eq(chat->limit_new_flows_per_s, 5000);
+	ck_assert_uint_eq(chat->source_new_flows_per_s, 200);
+	ck_assert_uint_eq(chat->n_prefixes, 1);
+	ck_assert_uint_eq(m->prefixes[0].bits, 24);
+	ck_assert(!m->prefixes[0].is_allow);
 	ck_assert_uint_eq(chat->first_range, 0);
 	ck_assert_uint_eq(chat->n_ranges, 2);
 	ck_assert_uint_eq(m->ranges[0].first, 443);
@@ -83,6 +89,7 @@ START_TEST(example_pools_are_exact)
 	ck_assert_uint_eq(llama->tcp_idle_s, 7440);
 	ck_assert_uint_eq(llama->udp_idle_s, 300);
 	ck_assert_uint_eq(llama->limit_flows, 4000);
+	ck_assert_uint_eq(llama->limit_new_flows_per_s, 50);
 	ck_assert_uint_eq(llama->n_backends, 3);
 	ck_assert_uint_eq(llama->n_probes, 2);
 	ck_assert_uint_eq(emb->forward, SL_FORWARD_FULLNAT);

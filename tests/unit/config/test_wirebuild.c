@@ -13,7 +13,8 @@ static const char text[] =
 	"version: 1\n"
 	"vips:\n"
 	"  - { name: chat, address: 203.0.113.10, ports: [443, 8000-8003], pool: b,\n"
-	"      affinity: source }\n"
+	"      affinity: source, allow: [10.0.0.0/8], deny: [10.1.0.0/16],\n"
+	"      limits: { flows: 5k, new-flows: 50/s, source-new-flows: 2k/s } }\n"
 	"  - { name: dns, address: 203.0.113.11, ports: any, protocol: udp, pool: a }\n"
 	"pools:\n"
 	"  a:\n"
@@ -24,7 +25,7 @@ static const char text[] =
 	"  b:\n"
 	"    forward: { mode: fullnat }\n"
 	"    balance: weighted\n"
-	"    limits: { flows: 256 }\n"
+	"    limits: { flows: 256, new-flows: 30/s }\n"
 	"    backends:\n"
 	"      - { name: x, address: 10.0.0.2:8000 }\n"
 	"      - { name: y, address: 10.0.0.3:8001 }\n";
@@ -35,8 +36,9 @@ struct bodies {
 	struct sl_wire_vip vips[3];
 	struct sl_wire_pool pools[2];
 	struct sl_wire_backend backends[3];
+	struct sl_wire_prefix prefixes[2];
 };
-_Static_assert(sizeof(struct bodies) == 48 + 3 * 40 + 2 * 32 + 3 * 40, "no padding");
+_Static_assert(sizeof(struct bodies) == 56 + 3 * 56 + 2 * 40 + 3 * 40 + 2 * 24, "no padding");
 
 struct fixture {
 	struct sl_model *model;
@@ -73,6 +75,7 @@ START_TEST(config_header_counts_its_rows)
 		.n_vips = 3,
 		.n_pools = 2,
 		.n_backends = 3,
+		.n_prefixes = 2,
 	};
 
 	ck_assert_mem_eq(&f.body->header, &expected, sizeof(expected));
@@ -93,7 +96,7 @@ START_TEST(each_port_range_is_one_vip_row)
 		{sl_id_of_vip("chat"), 1, 8000, 8003, 6, 10, SL_AFFINITY_SOURCE},
 		{sl_id_of_vip("dns"), 0, 0, 65535, 17, 11, SL_AFFINITY_NONE},
 	};
-	const uint8_t zero[6] = {0};
+	const uint8_t zero[2] = {0};
 
 	for (size_t i = 0; i < 3; i++) {
 		const struct sl_wire_vip *row = &f.body->vips[i];
@@ -106,6 +109,11 @@ START_TEST(each_port_range_is_one_vip_row)
 		ck_assert(sl_ip_is_v4(&row->address));
 		ck_assert_uint_eq(row->address.bytes[15], expected[i].last_byte);
 		ck_assert_uint_eq(row->affinity, expected[i].affinity);
+		ck_assert_uint_eq(row->limit_flows, i < 2 ? 5000 : 0);
+		ck_assert_uint_eq(row->limit_new_flows_per_s, i < 2 ? 50 : 0);
+		ck_assert_uint_eq(row->source_new_flows_per_s, i < 2 ? 2000 : 0);
+		ck_assert_uint_eq(row->first_prefix, i < 2 ? 0 : 2);
+		ck_assert_uint_eq(row->n_prefixes, i < 2 ? 2 : 0);
 		ck_assert_mem_eq(row->zero, zero, sizeof(zero));
 	}
 	fixture_free(&f);
@@ -129,6 +137,7 @@ START_TEST(pool_rows_follow_the_model)
 	         .tcp_idle_s = 7440,
 	         .udp_idle_s = 300,
 	         .limit_flows = 256,
+	         .limit_new_flows_per_s = 30,
 	         .forward = SL_FORWARD_FULLNAT,
 	         .balance = SL_BALANCE_WEIGHTED},
 	};
@@ -154,6 +163,21 @@ START_TEST(backend_rows_carry_weights_and_dsr_ones_no_port)
 		ck_assert_uint_eq(row->weight_milli, weights[i]);
 		ck_assert_uint_eq(row->address.bytes[15], i + 1);
 	}
+	fixture_free(&f);
+}
+END_TEST
+
+START_TEST(prefix_rows_are_allow_then_deny)
+{
+	struct fixture f = fixture_new();
+	const struct sl_wire_prefix expected[] = {
+		{.address = {.bytes = {[10] = 0xff, 0xff, 10}}, .bits = 8, .action = SL_WIRE_ALLOW},
+		{.address = {.bytes = {[10] = 0xff, 0xff, 10, 1}},
+	         .bits = 16,
+	         .action = SL_WIRE_DENY},
+	};
+
+	ck_assert_mem_eq(f.body->prefixes, expected, sizeof(expected));
 	fixture_free(&f);
 }
 END_TEST
@@ -252,6 +276,7 @@ int main(void)
 	tcase_add_test(tc, each_port_range_is_one_vip_row);
 	tcase_add_test(tc, pool_rows_follow_the_model);
 	tcase_add_test(tc, backend_rows_carry_weights_and_dsr_ones_no_port);
+	tcase_add_test(tc, prefix_rows_are_allow_then_deny);
 	tcase_add_test(tc, dsr_row_has_no_port_even_when_the_file_gives_one);
 	tcase_add_test(tc, weights_body_has_one_row_per_backend);
 	tcase_add_test(tc, a_body_above_the_limit_is_refused);

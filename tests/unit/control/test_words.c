@@ -72,6 +72,9 @@ END_TEST
 
 // ---- diff ----
 
+#define VIP_ALT(more)                                                                              \
+	"  - { name: alt, address: 203.0.113.11, ports: [80], pool: llama, " more " }\n"
+
 static const struct {
 	const char *name;
 	const char *before;
@@ -95,6 +98,19 @@ static const struct {
          "~ backend llama/gpu-1 state ready -> drain\n"},
 	{"a field of a pool", POOLS("", "", GPU1), POOLS("", "    balance: maglev\n", GPU1),
          "~ pool llama balance least-connections -> maglev\n"},
+	{"limits of a pool", POOLS("", "", GPU1),
+         POOLS("", "    limits: { new-flows: 50/s }\n", GPU1),
+         "~ pool llama limits.new-flows 0 -> 50\n"},
+	{"the gate of a vip", POOLS(VIP_ALT("allow: [10.0.0.0/8], deny: [10.1.0.0/16]"), "", GPU1),
+         POOLS(VIP_ALT("allow: [10.0.0.0/8, 10.1.0.0/16], affinity: flow, "
+                       "limits: { flows: 9, new-flows: 7/s, source-new-flows: 5/s }"),
+               "", GPU1),
+         "~ vip alt affinity none -> flow\n"
+         "~ vip alt limits.flows 0 -> 9\n"
+         "~ vip alt limits.new-flows 0 -> 7\n"
+         "~ vip alt limits.source-new-flows 0 -> 5\n"
+         "~ vip alt deny - 10.1.0.0/16\n"
+         "~ vip alt allow + 10.1.0.0/16\n"},
 	{"a new vip", POOLS("", "", GPU1),
          POOLS("  - { name: alt, address: \"203.0.113.11\", ports: [8000-8003], protocol: tcp, "
                "pool: llama }\n",

@@ -11,7 +11,7 @@ static enum sl_ipc_status check(const struct body *b, char reason[140])
 // Three pools: 2 backends by nat, 3 by DSR, 2 IPv6 by fullnat; six rows of four VIPs.
 static struct body good_config(void)
 {
-	struct body b = body_new(SL_WIRE_CONFIG, 6, 3, 7, 0);
+	struct body b = body_new_access(SL_WIRE_CONFIG, 6, 3, 7, 0, 3);
 
 	set_pool(&b, 0, 2, SL_FORWARD_NAT, SL_BALANCE_WEIGHTED);
 	set_pool(&b, 1, 3, SL_FORWARD_DSR_L2, SL_BALANCE_MAGLEV);
@@ -26,6 +26,13 @@ static struct body good_config(void)
 	set_vip(&b, 5, 0, ip4(1, 1, 1), 443, 443);
 	b.vips[5].proto = PROTO_UDP;
 	b.vips[1].id = b.vips[0].id;
+	b.vips[3].n_prefixes = 2;
+	b.vips[4].first_prefix = 2;
+	b.vips[4].n_prefixes = 1;
+	b.prefixes[0] = (struct sl_wire_prefix){.address = ip4(0, 0, 0), .bits = 8};
+	b.prefixes[1] = (struct sl_wire_prefix){ip4(1, 2, 3), 32, SL_WIRE_ALLOW, {0}};
+	b.prefixes[2] = (struct sl_wire_prefix){.address = ip6(0), .bits = 0};
+	b.prefixes[2].address.bytes[0] = 0;
 	return b;
 }
 
@@ -86,7 +93,7 @@ END_TEST
 #define BREAKS(X)                                                                                  \
 	X(wrong_magic, CONFIG, MALFORMED, "magic", b->header->magic++)                             \
 	X(wrong_version, CONFIG, MALFORMED, "version", b->header->version++)                       \
-	X(header_zero_set, CONFIG, MALFORMED, "zero", b->header->zero = 1)                         \
+	X(header_zero_set, CONFIG, MALFORMED, "zero", b->header->zero[1] = 1)                      \
 	X(total_too_small, CONFIG, MALFORMED, "total_bytes", b->header->total_bytes--)             \
 	X(total_too_large, WEIGHTS, MALFORMED, "total_bytes", b->header->total_bytes++)            \
 	X(one_vip_too_many, CONFIG, MALFORMED, "counts", b->header->n_vips++)                      \
@@ -106,11 +113,30 @@ END_TEST
 	X(vip_pool_unknown, CONFIG, MALFORMED, "vip row 3: pool", b->vips[3].pool = 3)             \
 	X(vip_ports_reversed, CONFIG, MALFORMED, "port_first", b->vips[1].port_first = 8010)       \
 	X(vip_protocol_unknown, CONFIG, MALFORMED, "protocol", b->vips[3].proto = 1)               \
-	X(vip_zero_set, CONFIG, MALFORMED, "vip row 3: zero", b->vips[3].zero[5] = 1)              \
+	X(vip_zero_set, CONFIG, MALFORMED, "vip row 3: zero", b->vips[3].zero[1] = 1)              \
 	X(vip_affinity_unknown, CONFIG, MALFORMED, "affinity",                                     \
 	  b->vips[3].affinity = SL_AFFINITY_COUNT)                                                 \
 	X(vip_of_two_affinities, CONFIG, INVALID, "two policies",                                  \
 	  b->vips[1].affinity = SL_AFFINITY_SOURCE)                                                \
+	X(vip_prefixes_beyond, CONFIG, MALFORMED, "prefixes", b->vips[4].n_prefixes = 2)           \
+	X(vip_prefixes_overflow, CONFIG, MALFORMED, "prefixes", b->vips[4].n_prefixes--;           \
+	  b->vips[4].first_prefix = UINT32_MAX)                                                    \
+	X(vip_of_two_limits, CONFIG, INVALID, "two policies", b->vips[1].limit_flows = 1)          \
+	X(vip_of_two_rates, CONFIG, INVALID, "two policies", b->vips[1].limit_new_flows_per_s = 1) \
+	X(vip_of_two_source_rates, CONFIG, INVALID, "two policies",                                \
+	  b->vips[1].source_new_flows_per_s = 1)                                                   \
+	X(vip_of_two_lists, CONFIG, INVALID, "two policies", b->vips[1].n_prefixes = 1)            \
+	X(one_prefix_too_many, CONFIG, MALFORMED, "counts", b->header->n_prefixes++)               \
+	X(prefixes_above_limit, CONFIG, NO_SPACE, "at most",                                       \
+	  b->header->n_prefixes = SL_MAX_PREFIXES + 1)                                             \
+	X(prefixes_in_weights, WEIGHTS, MALFORMED, "other kind", b->header->n_prefixes = 1)        \
+	X(prefix_too_long, CONFIG, MALFORMED, "prefix row 1", b->prefixes[1].bits = 33)            \
+	X(prefix_action_unknown, CONFIG, MALFORMED, "prefix row 1",                                \
+	  b->prefixes[1].action = SL_WIRE_ACTION_COUNT)                                            \
+	X(prefix_zero_set, CONFIG, MALFORMED, "prefix row 2", b->prefixes[2].zero[5] = 1)          \
+	X(prefix_with_host_bits, CONFIG, MALFORMED, "beyond length 8",                             \
+	  b->prefixes[0].address.bytes[13] = 1)                                                    \
+	X(prefix_of_other_family, CONFIG, INVALID, "prefix row 2", b->vips[3].first_prefix = 1)    \
 	X(vip_of_two_addresses, CONFIG, INVALID, "two addresses",                                  \
 	  b->vips[1].address = ip4(1, 1, 9))                                                       \
 	X(vip_row_twice, CONFIG, INVALID, "overlap", b->vips[5].proto = PROTO_TCP)                 \
@@ -124,7 +150,7 @@ END_TEST
 	X(backend_without_pool, CONFIG, MALFORMED, "no pool", b->pools[2].n_backends = 1)          \
 	X(forward_unknown, CONFIG, MALFORMED, "forward", b->pools[0].forward = SL_FORWARD_COUNT)   \
 	X(balance_unknown, CONFIG, MALFORMED, "balance", b->pools[0].balance = SL_BALANCE_COUNT)   \
-	X(pool_zero_set, CONFIG, MALFORMED, "pool row 2: zero", b->pools[2].zero[1] = 1)           \
+	X(pool_zero_set, CONFIG, MALFORMED, "pool row 2: zero", b->pools[2].zero[5] = 1)           \
 	X(pool_twice, CONFIG, INVALID, "two pools", b->pools[2].id = b->pools[0].id)               \
 	X(backend_id_0, CONFIG, MALFORMED, "backend row 6: id", b->backends[6].id = 0)             \
 	X(backend_of_other_pool, CONFIG, MALFORMED, "run of", b->backends[2].pool = 0)             \
@@ -254,6 +280,7 @@ START_TEST(rows_are_where_they_were_put)
 	ck_assert_ptr_eq(sl_wire_vips(c.header), c.vips);
 	ck_assert_ptr_eq(sl_wire_pools(c.header), c.pools);
 	ck_assert_ptr_eq(sl_wire_backends(c.header), c.backends);
+	ck_assert_ptr_eq(sl_wire_prefixes(c.header), c.prefixes);
 	ck_assert_ptr_eq(sl_wire_weights(w.header), w.weights);
 	body_free(&c);
 	body_free(&w);
