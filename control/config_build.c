@@ -60,8 +60,21 @@ static void build_backend(const struct raw_pool *pool, const struct raw_backend 
 		.weight = (uint16_t)raw->weight,
 		.state = (uint8_t)raw->state,
 		.line = raw->node->span.line + 1,
+		.server_id_bytes = raw->server_id.n_bytes,
 	};
+	memcpy(out->server_id, raw->server_id.bytes, sizeof(out->server_id));
 	copy_text(out->name, sizeof(out->name), raw->name);
+}
+
+static void build_quic(const struct raw_quic *raw, struct sl_model_quic *out)
+{
+	*out = (struct sl_model_quic){
+		.config_id = (uint8_t)raw->config_id,
+		.server_id_bytes = (uint8_t)raw->server_id_bytes,
+		.nonce_bytes = (uint8_t)raw->nonce_bytes,
+		.has_key = raw->key.n_bytes != 0,
+	};
+	memcpy(out->key, raw->key.bytes, sizeof(out->key));
 }
 
 static void build_pool(const struct raw_pool *raw, struct sl_model *model)
@@ -69,6 +82,7 @@ static void build_pool(const struct raw_pool *raw, struct sl_model *model)
 	struct sl_model_pool *out = &model->pools[model->n_pools++];
 	const struct raw_probe *probes = raw->probes.items;
 	const struct raw_backend *backends = raw->backends.items;
+	const struct raw_quic *quics = raw->quic.items;
 
 	*out = (struct sl_model_pool){
 		.id = sl_id_of_pool(raw->node->key->text),
@@ -85,10 +99,14 @@ static void build_pool(const struct raw_pool *raw, struct sl_model *model)
 		.n_backends = raw->backends.n,
 		.first_probe = model->n_probes,
 		.n_probes = raw->probes.n,
+		.first_quic = model->n_quics,
+		.n_quics = raw->quic.n,
 	};
 	copy_text(out->name, sizeof(out->name), raw->node->key->text);
 	for (uint32_t i = 0; i < raw->probes.n; i++)
 		build_probe(&probes[i], &model->probes[model->n_probes++]);
+	for (uint32_t i = 0; i < raw->quic.n; i++)
+		build_quic(&quics[i], &model->quics[model->n_quics++]);
 	for (uint32_t i = 0; i < raw->backends.n; i++)
 		build_backend(raw, &backends[i], &model->backends[model->n_backends++]);
 }
@@ -136,13 +154,14 @@ static struct sl_model *new_model(const struct raw_pools_file *file)
 	const struct raw_pool *pools = file->pools.items;
 	const struct raw_vip *vips = file->vips.items;
 	struct sl_model *model = calloc(1, sizeof(*model));
-	size_t n_ranges = 1, n_prefixes = 1, n_probes = 1, n_backends = 1;
+	size_t n_ranges = 1, n_prefixes = 1, n_probes = 1, n_backends = 1, n_quics = 1;
 
 	if (model == NULL)
 		return NULL;
 	for (uint32_t i = 0; i < file->pools.n; i++) {
 		n_probes += pools[i].probes.n;
 		n_backends += pools[i].backends.n;
+		n_quics += pools[i].quic.n;
 	}
 	for (uint32_t i = 0; i < file->vips.n; i++) {
 		n_ranges += vips[i].ports.n;
@@ -153,9 +172,11 @@ static struct sl_model *new_model(const struct raw_pools_file *file)
 	model->prefixes = calloc(n_prefixes, sizeof(*model->prefixes));
 	model->pools = calloc((size_t)file->pools.n + 1, sizeof(*model->pools));
 	model->probes = calloc(n_probes, sizeof(*model->probes));
+	model->quics = calloc(n_quics, sizeof(*model->quics));
 	model->backends = calloc(n_backends, sizeof(*model->backends));
 	if (model->vips != NULL && model->ranges != NULL && model->prefixes != NULL &&
-	    model->pools != NULL && model->probes != NULL && model->backends != NULL)
+	    model->quics != NULL && model->pools != NULL && model->probes != NULL &&
+	    model->backends != NULL)
 		return model;
 	sl_model_free(model);
 	return NULL;

@@ -227,7 +227,9 @@ static int check_pool(struct raw_pool *pool, struct sl_diag_list *diag)
 	check_adaptive(pool, diag);
 	check_ports(pool, diag);
 	warn_about_idle(pool, diag);
-	return check_backend_duplicates(pool, diag);
+	if (check_backend_duplicates(pool, diag) != 0)
+		return -ENOMEM;
+	return sl_check_quic(pool, diag);
 }
 
 static void check_backend_total(const struct raw_pools_file *file, struct sl_diag_list *diag)

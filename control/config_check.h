@@ -17,6 +17,11 @@ int sl_check_vips(struct raw_pools_file *file, struct sl_diag_list *diag);
 // Part of sl_check_vips: allow and deny lists (config_check_access.c).
 int sl_check_access(const struct raw_pools_file *file, struct sl_diag_list *diag);
 
+// Parts of sl_check_pools: QUIC configurations and server ids (config_check_quic.c).
+int sl_check_quic(const struct raw_pool *pool, struct sl_diag_list *diag);
+void sl_check_quic_vip(const struct raw_vip *vip, const struct raw_pool *pool,
+                       struct sl_diag_list *diag);
+
 struct sl_duplicate_ctx {
 	struct sl_diag_list *diag;
 	const char *what; // "name of a VIP"

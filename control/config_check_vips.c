@@ -253,8 +253,10 @@ int sl_check_vips(struct raw_pools_file *file, struct sl_diag_list *diag)
 	if (err != 0)
 		return err;
 	for (uint32_t i = 0; i < file->vips.n; i++)
-		if (vips[i].pool_number != UINT32_MAX)
+		if (vips[i].pool_number != UINT32_MAX) {
 			check_family(&vips[i], &pools[vips[i].pool_number], diag);
+			sl_check_quic_vip(&vips[i], &pools[vips[i].pool_number], diag);
+		}
 	err = check_names(file, diag);
 	if (err == 0)
 		err = check_rows(file, diag);

@@ -133,6 +133,9 @@ static void put_type(FILE *out, const struct sl_schema_key *key)
 		      "\"pattern\": \"^[0-9]{1,5}(-[0-9]{1,5})?$\"",
 		      out);
 		break;
+	case SL_VALUE_HEX:
+		put_pattern(out, "^([0-9a-fA-F]{2})+$");
+		break;
 	case SL_VALUE_DEVICE:
 		put_pattern(out, "^(af_xdp|af_packet|pci|vdev):[!-~]+$");
 		break;
@@ -212,6 +215,9 @@ static void put_domain(FILE *out, const struct sl_schema_key *key)
 		        (uintmax_t)key->max, key->all_word != NULL ? ", or `" : "",
 		        key->all_word != NULL ? key->all_word : "",
 		        key->all_word != NULL ? "`" : "");
+		break;
+	case SL_VALUE_HEX:
+		fprintf(out, "hex, %ju to %ju bytes", (uintmax_t)key->min, (uintmax_t)key->max);
 		break;
 	case SL_VALUE_INTEGER:
 	case SL_VALUE_COUNT:

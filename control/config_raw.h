@@ -77,12 +77,24 @@ struct raw_endpoint {
 	bool has_port;
 };
 
+struct raw_hex {
+	uint8_t bytes[16];
+	uint8_t n_bytes; // 0 = left out
+};
+
+struct raw_quic {
+	const struct sl_node *node;
+	uint64_t config_id, server_id_bytes, nonce_bytes;
+	struct raw_hex key;
+};
+
 struct raw_backend {
 	const struct sl_node *node;
 	const char *name;
 	struct raw_endpoint endpoint;
 	uint64_t weight;
 	uint64_t state; // enum sl_admin_state
+	struct raw_hex server_id;
 };
 
 struct raw_forward {
@@ -110,6 +122,7 @@ struct raw_pool {
 	uint64_t slow_start_ms;
 	struct raw_timeouts timeouts;
 	struct raw_limits limits;
+	struct raw_list quic;     // struct raw_quic
 	struct raw_list backends; // struct raw_backend
 	// --- filled by config_check.c ---
 	uint32_t latency_probe; // number; UINT32_MAX = none

@@ -17,7 +17,7 @@
 static const char *const protocols[] = {"tcp", "udp", NULL};
 static const char *const forwards[] = {"nat", "fullnat", "dsr-l2", NULL};
 static const char *const balances[] = {"weighted", "least-connections", "maglev", NULL};
-static const char *const affinities[] = {"none", "source", "flow", NULL};
+static const char *const affinities[] = {"none", "source", "flow", "quic-cid", NULL};
 static const char *const adaptives[] = {"off", "shadow", "enforce", NULL};
 static const char *const probe_types[] = {"tcp", "http", "kserve", "grpc", NULL};
 static const char *const states[] = {"ready", "drain", "maint", NULL};
@@ -115,7 +115,8 @@ static const struct sl_schema_key vip_keys[] = {
 	{"affinity", SL_VALUE_WORD, false, AT(raw_vip, affinity), .default_text = "none",
          .words = affinities,
          .doc = "what keeps new flows on one backend: source, the client's address, as long as "
-                "that backend has at most 1.25 times its share; flow, its address and port; none "
+                "that backend has at most 1.25 times its share; flow, its address and port; "
+                "quic-cid, the server in QUIC connection ids; none "
                 "leaves all to the pool's balance"},
 	{"limits", SL_VALUE_MAP, .offset = AT(raw_vip, limits), .object = &vip_limits_object,
          .doc = "bounds of the VIP as a whole and of each source"},
@@ -159,6 +160,8 @@ static const struct sl_schema_key backend_keys[] = {
 	{"state", SL_VALUE_WORD, false, AT(raw_backend, state), .default_text = "ready",
          .words = states,
          .doc = "drain keeps flows and takes no new ones; maint is not probed either"},
+	{"server-id", SL_VALUE_HEX, false, AT(raw_backend, server_id), 1, 15,
+         .doc = "server id that it puts in QUIC connection ids"},
 };
 OBJECT(backend_object, "backend", backend_keys, NULL);
 
@@ -188,6 +191,20 @@ static const struct sl_schema_key limit_keys[] = {
 };
 OBJECT(limits_object, "limits", limit_keys, NULL);
 
+static const struct sl_schema_key quic_keys[] = {
+	{"config-id", SL_VALUE_INTEGER, true, AT(raw_quic, config_id), 0, 6,
+         .doc = "first three bits of the connection ids it explains"},
+	{"server-id-bytes", SL_VALUE_INTEGER, true, AT(raw_quic, server_id_bytes), 1, 15,
+         .doc = "length of server ids, the same in all entries"},
+	{"nonce-bytes", SL_VALUE_INTEGER, true, AT(raw_quic, nonce_bytes), 4, 18,
+         .doc = "length of the nonce; with the server id at most 19"},
+	{"key", SL_VALUE_HEX, false, AT(raw_quic, key), 16, 16,
+         .doc = "AES-128 key that hides server ids; they are readable when left out"},
+};
+OBJECT(quic_object, "quic", quic_keys, NULL);
+
+static const struct sl_schema_key quic_item = {"configuration", SL_VALUE_MAP,
+                                               .object = &quic_object};
 static const struct sl_schema_key probe_item = {"probe", SL_VALUE_MAP, .object = &probe_object};
 static const struct sl_schema_key backend_item = {"backend", SL_VALUE_MAP,
                                                   .object = &backend_object};
@@ -208,6 +225,10 @@ static const struct sl_schema_key pool_keys[] = {
          .doc = "idle times of flows"},
 	{"limits", SL_VALUE_MAP, .offset = AT(raw_pool, limits), .object = &limits_object,
          .doc = "bounds per backend"},
+	{"quic", SL_VALUE_LIST, false, AT(raw_pool, quic), 1, 7, .item = &quic_item,
+         .item_bytes = sizeof(struct raw_quic),
+         .doc = "how backends encode their server id in connection ids (QUIC-LB, draft 21); two "
+                "entries while one is rotated in"},
 	{"backends", SL_VALUE_LIST, true, AT(raw_pool, backends), 1, SL_MAX_BACKENDS,
          .item = &backend_item, .item_bytes = sizeof(struct raw_backend),
          .doc = "the servers of the pool"},

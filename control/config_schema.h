@@ -24,6 +24,7 @@ enum sl_value_type {
 	SL_VALUE_ENDPOINT, // struct raw_endpoint
 	SL_VALUE_PREFIX,   // struct sl_prefix
 	SL_VALUE_RANGE,    // struct sl_port_range
+	SL_VALUE_HEX,      // struct raw_hex; min..max bytes
 	SL_VALUE_DEVICE,   // struct raw_device
 	SL_VALUE_MAP,      // struct of .object in place
 	SL_VALUE_LIST,     // struct raw_list of .item

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
+#include <stdlib.h>
 
 #include "config_words.h"
 
@@ -392,6 +393,30 @@ static int parse_range(const struct sl_schema_key *key, const char *text, struct
 	return 0;
 }
 
+static int parse_hex(const struct sl_schema_key *key, const char *text, struct raw_hex *out,
+                     char *why)
+{
+	size_t n = strlen(text);
+
+	*out = (struct raw_hex){0};
+	if (n % 2 != 0 || strspn(text, "0123456789abcdefABCDEF") != n) {
+		snprintf(why, SL_VALUE_WHY_BYTES, "expected pairs of hex digits, such as 0a1b");
+		return -EINVAL;
+	}
+	if (n / 2 < key->min || n / 2 > key->max) {
+		snprintf(why, SL_VALUE_WHY_BYTES, "%zu bytes in hex; %ju to %ju are accepted",
+		         n / 2, (uintmax_t)key->min, (uintmax_t)key->max);
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < n / 2; i++) {
+		char pair[3] = {text[2 * i], text[2 * i + 1], '\0'};
+
+		out->bytes[i] = (uint8_t)strtoul(pair, NULL, 16);
+	}
+	out->n_bytes = (uint8_t)(n / 2);
+	return 0;
+}
+
 int sl_value_parse(const struct sl_schema_key *key, const char *text, void *out,
                    char why[SL_VALUE_WHY_BYTES])
 {
@@ -413,6 +438,8 @@ int sl_value_parse(const struct sl_schema_key *key, const char *text, void *out,
 		return parse_prefix(text, out, why);
 	case SL_VALUE_RANGE:
 		return parse_range(key, text, out, why);
+	case SL_VALUE_HEX:
+		return parse_hex(key, text, out, why);
 	case SL_VALUE_DEVICE:
 		return sl_value_parse_device(key, text, out, why);
 	default:

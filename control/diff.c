@@ -200,6 +200,15 @@ static const char *latency_probe_of(const struct sl_model *model, const struct s
 	               : "none";
 }
 
+// Keys are compared and never shown.
+static bool has_same_quic(const struct side *a, const struct sl_model_pool *pa,
+                          const struct side *b, const struct sl_model_pool *pb)
+{
+	return pa->n_quics == pb->n_quics &&
+	       memcmp(&a->model->quics[pa->first_quic], &b->model->quics[pb->first_quic],
+	              pa->n_quics * sizeof(*a->model->quics)) == 0;
+}
+
 static void pool_compare(struct sl_diff *diff, const struct side *a, const struct entry *before,
                          const struct side *b, const struct entry *after)
 {
@@ -222,6 +231,9 @@ static void pool_compare(struct sl_diff *diff, const struct side *a, const struc
 	number_changed(diff, what, "limits.flows", pa->limit_flows, pb->limit_flows);
 	number_changed(diff, what, "limits.new-flows", pa->limit_new_flows_per_s,
 	               pb->limit_new_flows_per_s);
+	if (!has_same_quic(a, pa, b, pb))
+		add_line(diff, "~ %s quic, %u -> %u configurations", what, pa->n_quics,
+		         pb->n_quics);
 }
 
 // ---- probes ----
@@ -328,6 +340,9 @@ static void backend_compare(struct sl_diff *diff, const struct side *a, const st
 		return;
 	}
 	snprintf(what, sizeof(what), "backend %s/%s", before->owner, before->name);
+	if (ba->server_id_bytes != bb->server_id_bytes ||
+	    memcmp(ba->server_id, bb->server_id, sizeof(ba->server_id)) != 0)
+		add_line(diff, "~ %s server-id", what);
 	number_changed(diff, what, "weight", ba->weight, bb->weight);
 	word_changed(diff, what, "state", sl_name_of_admin(ba->state), sl_name_of_admin(bb->state));
 }

@@ -13,5 +13,8 @@ void sl_model_free(struct sl_model *model)
 	free(model->pools);
 	free(model->probes);
 	free(model->backends);
+	if (model->quics != NULL)
+		explicit_bzero(model->quics, model->n_quics * sizeof(*model->quics));
+	free(model->quics);
 	free(model);
 }

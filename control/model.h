@@ -33,10 +33,12 @@ struct sl_model_backend {
 	char name[SL_NAME_BYTES];
 	uint64_t id; // of pool, name, address, port (ids.h)
 	struct sl_ip address;
-	uint16_t port;   // host order
-	uint16_t weight; // configured, 0..1000
-	uint8_t state;   // enum sl_admin_state
-	uint32_t line;   // in the file
+	uint16_t port;           // host order
+	uint16_t weight;         // configured, 0..1000
+	uint8_t state;           // enum sl_admin_state
+	uint32_t line;           // in the file
+	uint8_t server_id_bytes; // 0 = none
+	uint8_t server_id[15];
 };
 
 enum sl_adaptive_mode { SL_ADAPTIVE_OFF, SL_ADAPTIVE_SHADOW, SL_ADAPTIVE_ENFORCE };
@@ -53,6 +55,7 @@ struct sl_model_pool {
 	uint32_t limit_flows, limit_new_flows_per_s; // 0 = none
 	uint32_t first_backend, n_backends;
 	uint32_t first_probe, n_probes;
+	uint32_t first_quic, n_quics;
 };
 
 struct sl_model_vip {
@@ -71,6 +74,13 @@ struct sl_port_range {
 	uint16_t first, last; // host order, inclusive
 };
 
+// How server ids stand in QUIC connection ids.
+struct sl_model_quic {
+	uint8_t config_id, server_id_bytes, nonce_bytes;
+	bool has_key;
+	uint8_t key[16]; // never shown
+};
+
 // Of the allow and deny lists.
 struct sl_model_prefix {
 	struct sl_ip address;
@@ -85,7 +95,8 @@ struct sl_model {
 	struct sl_model_pool *pools;
 	struct sl_model_probe *probes;
 	struct sl_model_backend *backends;
-	uint32_t n_vips, n_ranges, n_prefixes, n_pools, n_probes, n_backends;
+	struct sl_model_quic *quics;
+	uint32_t n_vips, n_ranges, n_prefixes, n_pools, n_probes, n_backends, n_quics;
 	uint64_t hash; // of the text it came from
 };
 

@@ -34,7 +34,8 @@ const char *sl_name_of_affinity(unsigned int affinity)
 {
 	static const char *const words[] = {[SL_AFFINITY_NONE] = "none",
 	                                    [SL_AFFINITY_SOURCE] = "source",
-	                                    [SL_AFFINITY_FLOW] = "flow"};
+	                                    [SL_AFFINITY_FLOW] = "flow",
+	                                    [SL_AFFINITY_QUIC_CID] = "quic-cid"};
 
 	return PICK(words, affinity);
 }

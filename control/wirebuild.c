@@ -89,7 +89,10 @@ static void put_backends(const struct sl_model *model, const uint32_t *weights_m
 				.pool = p,
 				.weight_milli = clamp_weight(weights_milli[i]),
 				.port = is_dsr ? 0 : model->backends[i].port,
+				.server_id_bytes = model->backends[i].server_id_bytes,
 			};
+			memcpy(rows[i].server_id, model->backends[i].server_id,
+			       sizeof(rows[i].server_id));
 		}
 	}
 }
@@ -104,6 +107,26 @@ static void put_prefixes(const struct sl_model *model, struct sl_wire_prefix *ro
 		};
 }
 
+static void put_quics(const struct sl_model *model, struct sl_wire_quic *row)
+{
+	for (uint32_t p = 0; p < model->n_pools; p++) {
+		const struct sl_model_pool *pool = &model->pools[p];
+
+		for (uint32_t k = 0; k < pool->n_quics; k++, row++) {
+			const struct sl_model_quic *quic = &model->quics[pool->first_quic + k];
+
+			*row = (struct sl_wire_quic){
+				.pool = p,
+				.codepoint = quic->config_id,
+				.server_id_bytes = quic->server_id_bytes,
+				.nonce_bytes = quic->nonce_bytes,
+				.has_key = quic->has_key,
+			};
+			memcpy(row->key, quic->key, sizeof(row->key));
+		}
+	}
+}
+
 void *sl_wirebuild_config(const struct sl_model *model, const uint32_t *weights_milli,
                           uint64_t generation, uint64_t epoch, size_t *n_bytes)
 {
@@ -112,10 +135,12 @@ void *sl_wirebuild_config(const struct sl_model *model, const uint32_t *weights_
 	uint64_t total = sizeof(header) + n_rows * sizeof(struct sl_wire_vip) +
 	                 (uint64_t)model->n_pools * sizeof(struct sl_wire_pool) +
 	                 (uint64_t)model->n_backends * sizeof(struct sl_wire_backend) +
-	                 (uint64_t)model->n_prefixes * sizeof(struct sl_wire_prefix);
+	                 (uint64_t)model->n_prefixes * sizeof(struct sl_wire_prefix) +
+	                 (uint64_t)model->n_quics * sizeof(struct sl_wire_quic);
 	struct sl_wire_vip *vips;
 	struct sl_wire_pool *pools;
 	struct sl_wire_backend *backends;
+	struct sl_wire_prefix *prefixes;
 
 	if (total > SL_WIRE_MAX_BYTES) {
 		errno = E2BIG;
@@ -129,12 +154,15 @@ void *sl_wirebuild_config(const struct sl_model *model, const uint32_t *weights_
 	header.n_pools = model->n_pools;
 	header.n_backends = model->n_backends;
 	header.n_prefixes = model->n_prefixes;
+	header.n_quics = model->n_quics;
 	*body = header;
 	vips = (struct sl_wire_vip *)(void *)(body + 1);
 	pools = (struct sl_wire_pool *)(void *)put_vips(model, vips);
 	backends = (struct sl_wire_backend *)(void *)put_pools(model, pools);
 	put_backends(model, weights_milli, backends);
-	put_prefixes(model, (struct sl_wire_prefix *)(void *)(backends + model->n_backends));
+	prefixes = (struct sl_wire_prefix *)(void *)(backends + model->n_backends);
+	put_prefixes(model, prefixes);
+	put_quics(model, (struct sl_wire_quic *)(void *)(prefixes + model->n_prefixes));
 	*n_bytes = (size_t)total;
 	return body;
 }

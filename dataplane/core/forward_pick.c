@@ -2,6 +2,7 @@
 // Affinity comes before balance: a VIP that has one names the backend by hash, and only a bound or
 // a limit leads away from it.
 #include "forward_private.h"
+#include "layout.h"
 
 #define WALK_MAX     256 // slots, and four per member at most
 #define WALK_ANY_MAX 64  // slots from anywhere: each has room with a chance of 1/5 (pick.h)
@@ -24,6 +25,24 @@ static uint64_t hash_flow(const struct sl_forwarder *fw, const struct sl_pkt *pk
 	struct client key = {pkt->tuple.src, pkt->tuple.sport_be, pkt->tuple.proto, {0}};
 
 	return hash_client(fw, &key);
+}
+
+static bool find_cid(const struct sl_pkt *pkt, struct sl_quic_cid *cid)
+{
+	return pkt->kind == SL_PKT_UDP && pkt->l4_bytes > SL_UDP_BYTES &&
+	       sl_quic_find_cid(pkt->data + pkt->l4_off + SL_UDP_BYTES,
+	                        (size_t)pkt->l4_bytes - SL_UDP_BYTES, cid);
+}
+
+// The first packets of a connection carry an id their client chose, and carry it again from a new
+// address; nothing else is known before the server's own id.
+static uint64_t hash_quic(const struct sl_forwarder *fw, const struct sl_pkt *pkt)
+{
+	struct sl_quic_cid cid;
+
+	if (find_cid(pkt, &cid) && cid.is_long && cid.n_bytes > 0)
+		return sl_siphash13(&fw->snap->maglev_key, cid.bytes, cid.n_bytes);
+	return hash_flow(fw, pkt);
 }
 
 static uint16_t pick_least(struct sl_forwarder *fw, const struct sl_snap_pool *pool,
@@ -127,6 +146,8 @@ static uint16_t pick_first(struct sl_forwarder *fw, const struct sl_snap_vip *vi
 {
 	if (vip->affinity == SL_AFFINITY_SOURCE)
 		return pick_source(fw, pool, pkt);
+	if (vip->affinity == SL_AFFINITY_QUIC_CID)
+		return sl_pick_maglev(pool->maglev, pool->n_maglev, hash_quic(fw, pkt));
 	if (vip->affinity == SL_AFFINITY_FLOW || pool->balance == SL_BALANCE_MAGLEV)
 		return sl_pick_maglev(pool->maglev, pool->n_maglev, hash_flow(fw, pkt));
 	if (pool->balance == SL_BALANCE_WEIGHTED)
@@ -154,9 +175,15 @@ uint16_t sl_forward_pick(struct sl_forwarder *fw, const struct sl_snap_vip *vip,
 {
 	const struct sl_snap_pool *pool = &fw->snap->pools[vip->pool];
 	bool is_limited = false;
+	struct sl_quic_cid cid;
 	uint16_t backend;
 
 	*why = SL_DROP_NO_BACKEND;
+	if (vip->affinity == SL_AFFINITY_QUIC_CID && find_cid(pkt, &cid)) {
+		backend = sl_quic_backend(&pool->quic, &cid);
+		if (backend != SL_NO_BACKEND)
+			return backend; // nobody else knows this connection, full or draining
+	}
 	if (!pool->has_capacity)
 		return SL_NO_BACKEND;
 	backend = pick_first(fw, vip, pool, pkt);

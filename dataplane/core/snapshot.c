@@ -24,7 +24,10 @@ struct store {
 	uint32_t *inverse_weights; // by backend row
 	uint16_t *slots;           // sequences and maglev tables of all pools, one after the other
 	struct sl_acl_range *acl;  // of all VIPs; rows of one VIP share theirs
-	bool *has_affinity;        // by pool row: some VIP needs its maglev table
+	struct sl_quic_config *quics; // by quic row
+	uint32_t n_quics;
+	struct sl_quic_server *servers; // by backend row; a pool's are a run of it
+	bool *has_affinity;             // by pool row: some VIP needs its maglev table
 };
 
 void sl_snapshot_free(struct sl_snapshot *snap)
@@ -42,6 +45,10 @@ void sl_snapshot_free(struct sl_snapshot *snap)
 	free(s->slots);
 	free(s->has_affinity);
 	free(s->acl);
+	if (s->quics != NULL) // keys do not outlive their configuration
+		explicit_bzero(s->quics, s->n_quics * sizeof(*s->quics));
+	free(s->quics);
+	free(s->servers);
 	free(s);
 }
 
@@ -215,6 +222,48 @@ static int fill_slots(struct sl_snap_pool *pool, uint16_t *slots, bool has_magle
 	return err == -ENOENT ? 0 : err;
 }
 
+static void fill_servers(struct sl_snap_pool *pool, struct sl_quic_server *servers,
+                         const struct sl_wire_backend *rows)
+{
+	pool->quic.servers = servers;
+	for (uint32_t m = 0; m < pool->n_members; m++) {
+		struct sl_quic_server *server = &servers[pool->quic.n_servers];
+
+		if (rows[m].server_id_bytes == 0)
+			continue;
+		memcpy(server->id, rows[m].server_id, sizeof(rows[m].server_id));
+		server->backend = pool->members[m];
+		pool->quic.n_servers++;
+	}
+	qsort(servers, pool->quic.n_servers, sizeof(*servers), sl_quic_order);
+}
+
+static int fill_quics(struct store *s, const struct sl_wire_header *config)
+{
+	s->quics = calloc(config->n_quics + 1, sizeof(*s->quics));
+	s->servers = calloc(config->n_backends + 1, sizeof(*s->servers));
+	if (s->quics == NULL || s->servers == NULL)
+		return -ENOMEM;
+	s->n_quics = config->n_quics;
+	for (uint32_t i = 0; i < config->n_quics; i++) {
+		const struct sl_wire_quic *row = &sl_wire_quics(config)[i];
+		struct sl_quic_config *quic = &s->quics[i];
+
+		quic->server_id_bytes = row->server_id_bytes;
+		quic->nonce_bytes = row->nonce_bytes;
+		quic->has_key = row->has_key != 0;
+		if (quic->has_key)
+			sl_aes_init(&quic->aes, row->key);
+		s->pools[row->pool].quic.configs[row->codepoint] = quic;
+	}
+	for (uint32_t p = 0; p < config->n_pools; p++) {
+		uint32_t first = sl_wire_pools(config)[p].first_backend;
+
+		fill_servers(&s->pools[p], &s->servers[first], &sl_wire_backends(config)[first]);
+	}
+	return 0;
+}
+
 static int fill_pools(struct store *s, const struct sl_snap_inputs *in,
                       struct sl_pick_member *scratch)
 {
@@ -270,6 +319,8 @@ static int fill(struct store *s, const struct sl_snap_inputs *in)
 		return -ENOMEM;
 	fill_backends(s, in);
 	err = fill_pools(s, in, scratch);
+	if (err == 0)
+		err = fill_quics(s, in->config);
 	free(scratch);
 	return err;
 }

@@ -13,6 +13,7 @@
 #include "hash.h"
 #include "limit.h"
 #include "pick.h"
+#include "quic.h"
 #include "sluice/wire.h"
 
 struct sl_snap_backend {
@@ -44,6 +45,7 @@ struct sl_snap_pool {
 	uint64_t weights_milli;    // of all members
 	struct sl_limit_rate rate; // of new flows, per backend
 	uint32_t row;              // for per-worker cursors
+	struct sl_quic_pool quic;
 };
 
 struct sl_snap_vip {

@@ -3,6 +3,8 @@
 // that cannot be meant are invalid; more rows than the limits is no space.
 #include "wirecheck_private.h"
 
+#include "quic.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -28,6 +30,12 @@ const struct sl_wire_prefix *sl_wire_prefixes(const struct sl_wire_header *body)
 {
 	return (const struct sl_wire_prefix *)(const void *)(sl_wire_backends(body) +
 	                                                     body->n_backends);
+}
+
+const struct sl_wire_quic *sl_wire_quics(const struct sl_wire_header *body)
+{
+	return (const struct sl_wire_quic *)(const void *)(sl_wire_prefixes(body) +
+	                                                   body->n_prefixes);
 }
 
 const struct sl_wire_weight *sl_wire_weights(const struct sl_wire_header *body)
@@ -66,8 +74,8 @@ static enum sl_ipc_status check_identity(const struct sl_wire_header *h, size_t 
 		                   SL_WIRE_VERSION);
 	if (h->kind != kind)
 		return wire_refuse(why, SL_IPC_MALFORMED, "kind %u, expected %u", h->kind, kind);
-	if (h->zero[0] != 0 || h->zero[1] != 0)
-		return wire_refuse(why, SL_IPC_MALFORMED, "header: zero fields are set");
+	if (h->zero != 0)
+		return wire_refuse(why, SL_IPC_MALFORMED, "header: zero field is %u", h->zero);
 	if (h->total_bytes != n_bytes)
 		return wire_refuse(why, SL_IPC_MALFORMED, "total_bytes %u, but the body has %zu",
 		                   h->total_bytes, n_bytes);
@@ -88,17 +96,19 @@ static enum sl_ipc_status check_counts(const struct sl_wire_header *h, size_t n_
 		                   "vip rows and %u of the others",
 		                   h->n_vips, h->n_pools, h->n_backends, h->n_weights, SL_MAX_VIPS,
 		                   SL_MAX_BACKENDS);
-	if (h->n_prefixes > SL_MAX_PREFIXES)
-		return wire_refuse(why, SL_IPC_NO_SPACE, "%u prefixes; at most %u", h->n_prefixes,
-		                   SL_MAX_PREFIXES);
+	if (h->n_prefixes > SL_MAX_PREFIXES || h->n_quics > SL_MAX_POOLS * SL_QUIC_CONFIGS)
+		return wire_refuse(why, SL_IPC_NO_SPACE,
+		                   "%u prefixes, %u quic rows; at most %u and %u", h->n_prefixes,
+		                   h->n_quics, SL_MAX_PREFIXES, SL_MAX_POOLS * SL_QUIC_CONFIGS);
 	if (is_config ? h->n_weights != 0
-	              : (h->n_vips | h->n_pools | h->n_backends | h->n_prefixes) != 0)
+	              : (h->n_vips | h->n_pools | h->n_backends | h->n_prefixes | h->n_quics) != 0)
 		return wire_refuse(why, SL_IPC_MALFORMED,
 		                   "header: rows of the other kind of message");
 	expected = sizeof(*h) + h->n_vips * sizeof(struct sl_wire_vip) +
 	           h->n_pools * sizeof(struct sl_wire_pool) +
 	           h->n_backends * sizeof(struct sl_wire_backend) +
 	           h->n_prefixes * sizeof(struct sl_wire_prefix) +
+	           h->n_quics * sizeof(struct sl_wire_quic) +
 	           h->n_weights * sizeof(struct sl_wire_weight);
 	if (expected != n_bytes)
 		return wire_refuse(why, SL_IPC_MALFORMED, "the counts need %zu bytes, body has %zu",
@@ -123,6 +133,9 @@ static enum sl_ipc_status check_vip(const struct sl_wire_header *h, uint32_t row
 		return wire_refuse(why, SL_IPC_MALFORMED,
 		                   "vip row %u: protocol %u is neither TCP (6) nor UDP (17)", row,
 		                   v->proto);
+	if (v->affinity == SL_AFFINITY_QUIC_CID && v->proto != PROTO_UDP)
+		return wire_refuse(why, SL_IPC_INVALID, "vip row %u: affinity quic-cid without UDP",
+		                   row);
 	if (v->affinity >= SL_AFFINITY_COUNT)
 		return wire_refuse(why, SL_IPC_MALFORMED, "vip row %u: affinity %u is unknown", row,
 		                   v->affinity);
@@ -209,6 +222,11 @@ static enum sl_ipc_status check_backend(const struct sl_wire_header *h, uint32_t
 	if (!is_zero(b->zero, sizeof(b->zero)))
 		return wire_refuse(why, SL_IPC_MALFORMED, "backend row %u: zero bytes are set",
 		                   row);
+	if (b->server_id_bytes > sizeof(b->server_id) ||
+	    !is_zero(b->server_id + b->server_id_bytes, sizeof(b->server_id) - b->server_id_bytes))
+		return wire_refuse(why, SL_IPC_MALFORMED,
+		                   "backend row %u: server id of %u bytes, or more behind it", row,
+		                   b->server_id_bytes);
 	if (b->weight_milli > SL_WEIGHT_MAX_MILLI)
 		return wire_refuse(why, SL_IPC_INVALID, "backend row %u: weight_milli %u above %u",
 		                   row, b->weight_milli, SL_WEIGHT_MAX_MILLI);
@@ -239,6 +257,38 @@ static enum sl_ipc_status check_pools_and_backends(const struct sl_wire_header *
 	return SL_IPC_OK;
 }
 
+static enum sl_ipc_status check_quic(const struct sl_wire_header *h, uint32_t row,
+                                     const struct wire_reason *why)
+{
+	const struct sl_wire_quic *q = &sl_wire_quics(h)[row];
+
+	if (q->pool >= h->n_pools || (row > 0 && q->pool < q[-1].pool))
+		return wire_refuse(why, SL_IPC_MALFORMED, "quic row %u: pool %u out of order", row,
+		                   q->pool);
+	if (q->codepoint >= SL_QUIC_CONFIGS || q->has_key > 1 ||
+	    (q->has_key == 0 && !is_zero(q->key, sizeof(q->key))))
+		return wire_refuse(why, SL_IPC_MALFORMED,
+		                   "quic row %u: codepoint %u or key is impossible", row,
+		                   q->codepoint);
+	if (q->server_id_bytes < 1 || q->nonce_bytes < SL_QUIC_NONCE_MIN_BYTES ||
+	    q->server_id_bytes + q->nonce_bytes > SL_QUIC_PLAIN_BYTES)
+		return wire_refuse(why, SL_IPC_INVALID,
+		                   "quic row %u: server id of %u and nonce of %u bytes", row,
+		                   q->server_id_bytes, q->nonce_bytes);
+	// Seven at most: the eighth of a pool repeats a codepoint.
+	for (uint32_t i = row; i-- > 0 && sl_wire_quics(h)[i].pool == q->pool;) {
+		const struct sl_wire_quic *other = &sl_wire_quics(h)[i];
+
+		if (other->codepoint == q->codepoint ||
+		    other->server_id_bytes != q->server_id_bytes)
+			return wire_refuse(why, SL_IPC_INVALID,
+			                   "quic rows %u and %u: one codepoint, or two lengths of "
+			                   "server ids",
+			                   i, row);
+	}
+	return SL_IPC_OK;
+}
+
 static enum sl_ipc_status check_config(const struct sl_wire_header *h,
                                        const struct wire_reason *why)
 {
@@ -253,6 +303,8 @@ static enum sl_ipc_status check_config(const struct sl_wire_header *h,
 	}
 	if (status == SL_IPC_OK)
 		status = check_pools_and_backends(h, why);
+	for (uint32_t row = 0; status == SL_IPC_OK && row < h->n_quics; row++)
+		status = check_quic(h, row, why);
 	if (status == SL_IPC_OK)
 		status = wire_check_config_sets(h, why);
 	return status;

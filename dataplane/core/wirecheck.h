@@ -9,8 +9,9 @@
 // Verifies header (magic, version, kind, sizes, counts within limits, zero bytes) and every row:
 // indices in range, contiguous pools, enums known, ports ordered, unique backend ids, no two VIP
 // rows of one id with different address or overlapping equal-width ranges, family of VIP equal to
-// its backends' (all modes) and prefixes', DSR backends with port 0, weights <= SL_WEIGHT_MAX_MILLI, no id 0.
-// body must be 8-byte aligned. Returns enum sl_ipc_status; reason gets the cause in words.
+// its backends' (all modes) and prefixes', DSR backends with port 0, weights <=
+// SL_WEIGHT_MAX_MILLI, no id 0. body must be 8-byte aligned. Returns enum sl_ipc_status; reason
+// gets the cause in words.
 enum sl_ipc_status sl_wire_check(const void *body, size_t n_bytes, enum sl_wire_kind kind,
                                  char *reason, size_t reason_bytes);
 
@@ -19,6 +20,7 @@ const struct sl_wire_vip *sl_wire_vips(const struct sl_wire_header *body);
 const struct sl_wire_pool *sl_wire_pools(const struct sl_wire_header *body);
 const struct sl_wire_backend *sl_wire_backends(const struct sl_wire_header *body);
 const struct sl_wire_prefix *sl_wire_prefixes(const struct sl_wire_header *body);
+const struct sl_wire_quic *sl_wire_quics(const struct sl_wire_header *body);
 const struct sl_wire_weight *sl_wire_weights(const struct sl_wire_header *body);
 
 #endif

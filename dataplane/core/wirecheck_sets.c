@@ -145,6 +145,58 @@ static enum sl_ipc_status check_twins(const struct sl_wire_header *h, const stru
 	return SL_IPC_OK;
 }
 
+static int by_server(const void *a, const void *b)
+{
+	const struct sl_wire_backend *x = *(const struct sl_wire_backend *const *)a;
+	const struct sl_wire_backend *y = *(const struct sl_wire_backend *const *)b;
+
+	if (x->pool != y->pool)
+		return x->pool < y->pool ? -1 : 1;
+	if (x->server_id_bytes != y->server_id_bytes)
+		return x->server_id_bytes < y->server_id_bytes ? -1 : 1;
+	return memcmp(x->server_id, y->server_id, sizeof(x->server_id));
+}
+
+// A connection id must name one backend.
+static enum sl_ipc_status check_servers(const struct sl_wire_header *h,
+                                        const struct wire_reason *why)
+{
+	const struct sl_wire_backend *rows[SL_MAX_BACKENDS], *all = sl_wire_backends(h);
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < h->n_backends; i++) {
+		if (all[i].server_id_bytes != 0)
+			rows[n++] = &all[i];
+	}
+	qsort(rows, n, sizeof(rows[0]), by_server);
+	for (uint32_t i = 1; i < n; i++) {
+		if (rows[i]->pool != rows[i - 1]->pool)
+			continue;
+		if (rows[i]->server_id_bytes != rows[i - 1]->server_id_bytes ||
+		    by_server(&rows[i], &rows[i - 1]) == 0)
+			return wire_refuse(
+				why, SL_IPC_INVALID,
+				"backend rows %td and %td: one server id, or of two lengths",
+				rows[i - 1] - all, rows[i] - all);
+	}
+	for (uint32_t i = 0; i < h->n_quics; i++) {
+		const struct sl_wire_quic *q = &sl_wire_quics(h)[i];
+		const struct sl_wire_pool *pool = &sl_wire_pools(h)[q->pool];
+
+		for (uint32_t b = 0; b < pool->n_backends; b++) {
+			uint8_t n_bytes = all[pool->first_backend + b].server_id_bytes;
+
+			if (n_bytes != 0 && n_bytes != q->server_id_bytes)
+				return wire_refuse(
+					why, SL_IPC_INVALID,
+					"backend row %u: server id of %u bytes, quic row "
+					"%u has %u",
+					pool->first_backend + b, n_bytes, i, q->server_id_bytes);
+		}
+	}
+	return SL_IPC_OK;
+}
+
 enum sl_ipc_status wire_check_config_sets(const struct sl_wire_header *h,
                                           const struct wire_reason *why)
 {
@@ -154,6 +206,8 @@ enum sl_ipc_status wire_check_config_sets(const struct sl_wire_header *h,
 		status = check_families(h, why);
 	if (status == SL_IPC_OK)
 		status = check_twins(h, why);
+	if (status == SL_IPC_OK)
+		status = check_servers(h, why);
 	return status;
 }
 

@@ -48,9 +48,10 @@ enum sl_balance {
 
 // Which new flows of a VIP are to reach the same backend, whatever the pool's balance.
 enum sl_affinity {
-	SL_AFFINITY_NONE,   // the pool's balance picks
-	SL_AFFINITY_SOURCE, // by client address, with a bound on the load (pick.h)
-	SL_AFFINITY_FLOW,   // by client address and port: maglev
+	SL_AFFINITY_NONE,     // the pool's balance picks
+	SL_AFFINITY_SOURCE,   // by client address, with a bound on the load (pick.h)
+	SL_AFFINITY_FLOW,     // by client address and port: maglev
+	SL_AFFINITY_QUIC_CID, // by the server in the QUIC connection id, else by a hash (quic.h)
 	SL_AFFINITY_COUNT
 };
 

@@ -2,10 +2,9 @@
 // Bodies of the CONFIG and WEIGHTS messages: what the control process tells the data plane.
 //
 // Shape:  header, then n_vips VIP rows, n_pools pool rows, n_backends backend rows, n_prefixes
-// prefix
-//         rows (CONFIG), or header, then n_weights weight rows (WEIGHTS). All in one sealed memfd,
-//         host byte order except fields that end in _be, which are as in a packet. No padding that
-//         is not named.
+//         prefix rows, n_quics QUIC rows (CONFIG), or header, then n_weights weight rows (WEIGHTS).
+//         All in one sealed memfd, host byte order except fields that end in _be, which are as in a
+//         packet. No padding that is not named.
 // Names:  objects are named by 64-bit ids that control derives from their names (sl_id_*): VIP from
 //         its name, pool from its name, backend from pool name + backend name + address + port.
 //         A backend whose address changes is thus another backend. The data plane gives each
@@ -36,7 +35,8 @@ struct sl_wire_header {
 	uint32_t n_backends;
 	uint32_t n_weights;
 	uint32_t n_prefixes;
-	uint32_t zero[2];
+	uint32_t n_quics;
+	uint32_t zero;
 };
 _Static_assert(sizeof(struct sl_wire_header) == 56, "wire layout");
 
@@ -75,12 +75,14 @@ _Static_assert(sizeof(struct sl_wire_pool) == 40, "wire layout");
 struct sl_wire_backend {
 	struct sl_ip address;
 	uint64_t id;
-	uint32_t pool;         // row number
-	uint32_t weight_milli; // effective weight; 0 takes no new flow and keeps its flows
-	uint16_t port;         // host order; 0 keeps the VIP's port (DSR always does)
+	uint32_t pool;           // row number
+	uint32_t weight_milli;   // effective weight; 0 takes no new flow and keeps its flows
+	uint16_t port;           // host order; 0 keeps the VIP's port (DSR always does)
+	uint8_t server_id_bytes; // 0 = none
+	uint8_t server_id[15];   // in QUIC connection ids; 0 beyond its length
 	uint8_t zero[6];
 };
-_Static_assert(sizeof(struct sl_wire_backend) == 40, "wire layout");
+_Static_assert(sizeof(struct sl_wire_backend) == 56, "wire layout");
 
 enum sl_wire_action { SL_WIRE_DENY, SL_WIRE_ALLOW, SL_WIRE_ACTION_COUNT };
 
@@ -92,6 +94,19 @@ struct sl_wire_prefix {
 	uint8_t zero[6];
 };
 _Static_assert(sizeof(struct sl_wire_prefix) == 24, "wire layout");
+
+// How the servers of a pool encode themselves in connection ids
+// (draft-ietf-quic-load-balancers-21). In the order of pools; server ids of a pool are all of one
+// length.
+struct sl_wire_quic {
+	uint32_t pool;     // row number
+	uint8_t codepoint; // 0..6: the first three bits of an id
+	uint8_t server_id_bytes;
+	uint8_t nonce_bytes;
+	uint8_t has_key;
+	uint8_t key[16]; // 0 without
+};
+_Static_assert(sizeof(struct sl_wire_quic) == 24, "wire layout");
 
 struct sl_wire_weight {
 	uint64_t id;

@@ -89,9 +89,28 @@ static void fill_access(struct sl_wire_header *h, struct sl_wire_vip *row,
 	row->n_prefixes = h->n_prefixes - row->first_prefix;
 }
 
+static void fill_quics(struct sl_wire_header *h, const struct sl_body_spec *spec,
+                       struct sl_wire_backend *backend, struct sl_wire_quic *rows)
+{
+	for (uint32_t p = 0; p < spec->n_pools; p++) {
+		const struct sl_body_pool *pool = &spec->pools[p];
+
+		for (uint32_t i = 0; i < pool->n_quics; i++, h->n_quics++) {
+			rows[h->n_quics] = pool->quics[i];
+			rows[h->n_quics].pool = p;
+		}
+		for (uint32_t b = 0; b < pool->n_backends; b++, backend++) {
+			if (pool->n_quics == 0)
+				continue;
+			backend->server_id_bytes = pool->quics[0].server_id_bytes;
+			backend->server_id[0] = (uint8_t)(b + 1);
+		}
+	}
+}
+
 struct sl_wire_header *sl_body_config(const struct sl_body_spec *spec)
 {
-	size_t n_backends = 0, n_bytes;
+	size_t n_backends = 0, n_quics = 0, n_bytes;
 	struct sl_wire_header *h;
 	struct sl_wire_vip *vips;
 	struct sl_wire_pool *pools;
@@ -99,10 +118,13 @@ struct sl_wire_header *sl_body_config(const struct sl_body_spec *spec)
 	struct sl_wire_prefix *prefixes;
 	uint32_t first = 0;
 
-	for (uint32_t i = 0; i < spec->n_pools; i++)
+	for (uint32_t i = 0; i < spec->n_pools; i++) {
 		n_backends += spec->pools[i].n_backends;
+		n_quics += spec->pools[i].n_quics;
+	}
 	n_bytes = sizeof(*h) + spec->n_vips * sizeof(*vips) + spec->n_pools * sizeof(*pools) +
-	          n_backends * sizeof(*backends) + count_prefixes(spec) * sizeof(*prefixes);
+	          n_backends * sizeof(*backends) + count_prefixes(spec) * sizeof(*prefixes) +
+	          n_quics * sizeof(struct sl_wire_quic);
 	h = start(SL_WIRE_CONFIG, spec->generation, spec->epoch, n_bytes);
 	h->n_vips = spec->n_vips;
 	h->n_pools = spec->n_pools;
@@ -134,6 +156,7 @@ struct sl_wire_header *sl_body_config(const struct sl_body_spec *spec)
 			backends[first + b].pool = i;
 		first += spec->pools[i].n_backends;
 	}
+	fill_quics(h, spec, backends, (struct sl_wire_quic *)(void *)(prefixes + h->n_prefixes));
 	return h;
 }
 

@@ -26,8 +26,12 @@ static const char text[] =
 	"    forward: { mode: fullnat }\n"
 	"    balance: weighted\n"
 	"    limits: { flows: 256, new-flows: 30/s }\n"
+	"    quic:\n"
+	"      - { config-id: 0, server-id-bytes: 2, nonce-bytes: 6 }\n"
+	"      - { config-id: 5, server-id-bytes: 2, nonce-bytes: 14,\n"
+	"          key: 000102030405060708090a0b0c0d0e0F }\n"
 	"    backends:\n"
-	"      - { name: x, address: 10.0.0.2:8000 }\n"
+	"      - { name: x, address: 10.0.0.2:8000, server-id: 0aFF }\n"
 	"      - { name: y, address: 10.0.0.3:8001 }\n";
 static const uint32_t weights_milli[] = {100000, 0, UINT32_MAX};
 
@@ -37,8 +41,10 @@ struct bodies {
 	struct sl_wire_pool pools[2];
 	struct sl_wire_backend backends[3];
 	struct sl_wire_prefix prefixes[2];
+	struct sl_wire_quic quics[2];
 };
-_Static_assert(sizeof(struct bodies) == 56 + 3 * 56 + 2 * 40 + 3 * 40 + 2 * 24, "no padding");
+_Static_assert(sizeof(struct bodies) == 56 + 3 * 56 + 2 * 40 + 3 * 56 + 2 * 24 + 2 * 24,
+               "no padding");
 
 struct fixture {
 	struct sl_model *model;
@@ -76,6 +82,7 @@ START_TEST(config_header_counts_its_rows)
 		.n_pools = 2,
 		.n_backends = 3,
 		.n_prefixes = 2,
+		.n_quics = 2,
 	};
 
 	ck_assert_mem_eq(&f.body->header, &expected, sizeof(expected));
@@ -163,6 +170,29 @@ START_TEST(backend_rows_carry_weights_and_dsr_ones_no_port)
 		ck_assert_uint_eq(row->weight_milli, weights[i]);
 		ck_assert_uint_eq(row->address.bytes[15], i + 1);
 	}
+	fixture_free(&f);
+}
+END_TEST
+
+START_TEST(quic_rows_carry_keys_and_backends_their_server_id)
+{
+	struct fixture f = fixture_new();
+	const struct sl_wire_quic expected[] = {
+		{.pool = 1, .codepoint = 0, .server_id_bytes = 2, .nonce_bytes = 6},
+		{.pool = 1,
+	         .codepoint = 5,
+	         .server_id_bytes = 2,
+	         .nonce_bytes = 14,
+	         .has_key = 1,
+	         .key = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}},
+	};
+	const uint8_t server_id[15] = {0x0a, 0xff}, none[15] = {0};
+
+	ck_assert_mem_eq(f.body->quics, expected, sizeof(expected));
+	ck_assert_uint_eq(f.body->backends[1].server_id_bytes, 2);
+	ck_assert_mem_eq(f.body->backends[1].server_id, server_id, sizeof(server_id));
+	ck_assert_uint_eq(f.body->backends[2].server_id_bytes, 0);
+	ck_assert_mem_eq(f.body->backends[2].server_id, none, sizeof(none));
 	fixture_free(&f);
 }
 END_TEST
@@ -276,6 +306,7 @@ int main(void)
 	tcase_add_test(tc, each_port_range_is_one_vip_row);
 	tcase_add_test(tc, pool_rows_follow_the_model);
 	tcase_add_test(tc, backend_rows_carry_weights_and_dsr_ones_no_port);
+	tcase_add_test(tc, quic_rows_carry_keys_and_backends_their_server_id);
 	tcase_add_test(tc, prefix_rows_are_allow_then_deny);
 	tcase_add_test(tc, dsr_row_has_no_port_even_when_the_file_gives_one);
 	tcase_add_test(tc, weights_body_has_one_row_per_backend);

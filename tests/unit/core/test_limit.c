@@ -22,7 +22,7 @@ static const struct {
 	{"all at once: the burst alone", 400, 1, 1000, 100, 100},
 	{"a rate that does not divide the second is never exceeded", 7, 1000000, 60 * SL_NS_PER_S,
          419, 420},
-	{"the highest", 10000000, 50, SL_NS_PER_S / 10, 1000000, 2000000},
+	{"the highest: a burst is 2.5 million", 10000000, 50, SL_NS_PER_S / 100, 200000, 200000},
 };
 
 START_TEST(what_is_admitted_follows_the_rate)
@@ -149,7 +149,7 @@ START_TEST(a_source_regains_its_rate_with_time)
 }
 END_TEST
 
-// A million other sources push entries out: that may admit too much, never too little.
+// Many other sources push entries out: that may admit too much, never too little.
 START_TEST(a_flood_of_sources_refuses_no_innocent_one)
 {
 	struct sl_limits *limits = calloc(1, sizeof(*limits));
@@ -158,14 +158,14 @@ START_TEST(a_flood_of_sources_refuses_no_innocent_one)
 	uint32_t n_refused = 0;
 
 	limits->key = (struct sl_hash_key){seed, 1};
-	for (uint32_t i = 0; i < 1000000; i++) {
+	for (uint32_t i = 0; i < 200000; i++) {
 		struct sl_ip ip = sl_ip_from_v4((uint32_t)sl_check_random(&random));
 
 		n_refused += !sl_limit_take_source(limits, &ip, 1, &rate,
-		                                   SL_NS_PER_S + i * SL_NS_PER_US);
+		                                   SL_NS_PER_S + i * 5 * SL_NS_PER_US);
 	}
-	// Two of a million share 16 bits of tag and a bucket now and then, and addresses repeat.
-	ck_assert_msg(n_refused < 2000, "%u refused, seed %lu", n_refused, seed);
+	// Two share 16 bits of tag and a bucket now and then, and addresses repeat.
+	ck_assert_msg(n_refused < 400, "%u refused, seed %lu", n_refused, seed);
 	free(limits);
 }
 END_TEST

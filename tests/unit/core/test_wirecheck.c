@@ -11,7 +11,7 @@ static enum sl_ipc_status check(const struct body *b, char reason[140])
 // Three pools: 2 backends by nat, 3 by DSR, 2 IPv6 by fullnat; six rows of four VIPs.
 static struct body good_config(void)
 {
-	struct body b = body_new_access(SL_WIRE_CONFIG, 6, 3, 7, 0, 3);
+	struct body b = body_new_access(SL_WIRE_CONFIG, 6, 3, 7, 0, 3, 3);
 
 	set_pool(&b, 0, 2, SL_FORWARD_NAT, SL_BALANCE_WEIGHTED);
 	set_pool(&b, 1, 3, SL_FORWARD_DSR_L2, SL_BALANCE_MAGLEV);
@@ -33,6 +33,13 @@ static struct body good_config(void)
 	b.prefixes[1] = (struct sl_wire_prefix){ip4(1, 2, 3), 32, SL_WIRE_ALLOW, {0}};
 	b.prefixes[2] = (struct sl_wire_prefix){.address = ip6(0), .bits = 0};
 	b.prefixes[2].address.bytes[0] = 0;
+	b.quics[0] = (struct sl_wire_quic){0, 0, 2, 4, 0, {0}};
+	b.quics[1] = (struct sl_wire_quic){0, 6, 2, 17, 1, {9}};
+	b.quics[2] = (struct sl_wire_quic){1, 0, 15, 4, 1, {0}};
+	b.backends[0].server_id_bytes = b.backends[1].server_id_bytes = 2;
+	b.backends[1].server_id[1] = 1;
+	b.backends[2].server_id_bytes = 15;
+	b.vips[5].affinity = SL_AFFINITY_QUIC_CID;
 	return b;
 }
 
@@ -93,7 +100,7 @@ END_TEST
 #define BREAKS(X)                                                                                  \
 	X(wrong_magic, CONFIG, MALFORMED, "magic", b->header->magic++)                             \
 	X(wrong_version, CONFIG, MALFORMED, "version", b->header->version++)                       \
-	X(header_zero_set, CONFIG, MALFORMED, "zero", b->header->zero[1] = 1)                      \
+	X(header_zero_set, CONFIG, MALFORMED, "zero", b->header->zero = 1)                         \
 	X(total_too_small, CONFIG, MALFORMED, "total_bytes", b->header->total_bytes--)             \
 	X(total_too_large, WEIGHTS, MALFORMED, "total_bytes", b->header->total_bytes++)            \
 	X(one_vip_too_many, CONFIG, MALFORMED, "counts", b->header->n_vips++)                      \
@@ -137,9 +144,31 @@ END_TEST
 	X(prefix_with_host_bits, CONFIG, MALFORMED, "beyond length 8",                             \
 	  b->prefixes[0].address.bytes[13] = 1)                                                    \
 	X(prefix_of_other_family, CONFIG, INVALID, "prefix row 2", b->vips[3].first_prefix = 1)    \
+	X(quic_cid_over_tcp, CONFIG, INVALID, "without UDP",                                       \
+	  b->vips[3].affinity = SL_AFFINITY_QUIC_CID)                                              \
+	X(quic_pool_unknown, CONFIG, MALFORMED, "quic row 2: pool", b->quics[2].pool = 3)          \
+	X(quic_pools_out_of_order, CONFIG, MALFORMED, "out of order", b->quics[0].pool = 1)        \
+	X(quic_codepoint_7, CONFIG, MALFORMED, "codepoint 7", b->quics[2].codepoint = 7)           \
+	X(quic_key_without_key, CONFIG, MALFORMED, "quic row 0", b->quics[0].key[15] = 1)          \
+	X(quic_has_key_2, CONFIG, MALFORMED, "quic row 1", b->quics[1].has_key = 2)                \
+	X(quic_nonce_too_short, CONFIG, INVALID, "nonce of 3", b->quics[0].nonce_bytes = 3)        \
+	X(quic_id_too_long, CONFIG, INVALID, "nonce of 18", b->quics[1].nonce_bytes = 18)          \
+	X(quic_id_empty, CONFIG, INVALID, "server id of 0", b->quics[0].server_id_bytes = 0)       \
+	X(quic_codepoint_twice, CONFIG, INVALID, "quic rows 0 and 1", b->quics[1].codepoint = 0)   \
+	X(quic_two_lengths, CONFIG, INVALID, "quic rows 0 and 1", b->quics[1].server_id_bytes = 1) \
+	X(one_quic_too_many, CONFIG, MALFORMED, "counts", b->header->n_quics++)                    \
+	X(quics_above_limit, CONFIG, NO_SPACE, "at most", b->header->n_quics = UINT32_MAX)         \
+	X(quics_in_weights, WEIGHTS, MALFORMED, "other kind", b->header->n_quics = 1)              \
+	X(server_id_too_long, CONFIG, MALFORMED, "server id", b->backends[2].server_id_bytes = 16) \
+	X(server_id_behind_its_end, CONFIG, MALFORMED, "server id",                                \
+	  b->backends[0].server_id[2] = 1)                                                         \
+	X(server_id_twice, CONFIG, INVALID, "one server id", b->backends[1].server_id[1] = 0)      \
+	X(server_id_of_other_length, CONFIG, INVALID, "server id of 14",                           \
+	  b->backends[2].server_id_bytes = 14)                                                     \
 	X(vip_of_two_addresses, CONFIG, INVALID, "two addresses",                                  \
 	  b->vips[1].address = ip4(1, 1, 9))                                                       \
-	X(vip_row_twice, CONFIG, INVALID, "overlap", b->vips[5].proto = PROTO_TCP)                 \
+	X(vip_row_twice, CONFIG, INVALID, "overlap", b->vips[5].affinity = 0;                      \
+	  b->vips[5].proto = PROTO_TCP)                                                            \
 	X(equal_ranges_overlap, CONFIG, INVALID, "overlap", b->vips[2].port_last = 8014)           \
 	X(vip_of_other_family, CONFIG, INVALID, "family", b->vips[4].address = ip4(1, 1, 3))       \
 	X(backend_of_other_family, CONFIG, INVALID, "family", b->backends[3].address = ip6(9))     \
@@ -281,6 +310,7 @@ START_TEST(rows_are_where_they_were_put)
 	ck_assert_ptr_eq(sl_wire_pools(c.header), c.pools);
 	ck_assert_ptr_eq(sl_wire_backends(c.header), c.backends);
 	ck_assert_ptr_eq(sl_wire_prefixes(c.header), c.prefixes);
+	ck_assert_ptr_eq(sl_wire_quics(c.header), c.quics);
 	ck_assert_ptr_eq(sl_wire_weights(w.header), w.weights);
 	body_free(&c);
 	body_free(&w);

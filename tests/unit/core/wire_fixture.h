@@ -16,6 +16,7 @@ struct body {
 	struct sl_wire_pool *pools;
 	struct sl_wire_backend *backends;
 	struct sl_wire_prefix *prefixes;
+	struct sl_wire_quic *quics;
 	struct sl_wire_weight *weights;
 	size_t n_bytes;
 };
@@ -23,12 +24,12 @@ struct body {
 // Exactly as large as it says, so that a read past the end is seen by ASan. Rows are zero.
 static inline struct body body_new_access(enum sl_wire_kind kind, uint32_t n_vips, uint32_t n_pools,
                                           uint32_t n_backends, uint32_t n_weights,
-                                          uint32_t n_prefixes)
+                                          uint32_t n_prefixes, uint32_t n_quics)
 {
 	struct body b = {.n_bytes = sizeof(*b.header) + n_vips * sizeof(*b.vips) +
 	                            n_pools * sizeof(*b.pools) + n_backends * sizeof(*b.backends) +
 	                            n_weights * sizeof(*b.weights) +
-	                            n_prefixes * sizeof(*b.prefixes)};
+	                            n_prefixes * sizeof(*b.prefixes) + n_quics * sizeof(*b.quics)};
 
 	b.header = calloc(1, b.n_bytes);
 	ck_assert_ptr_nonnull(b.header);
@@ -42,19 +43,21 @@ static inline struct body body_new_access(enum sl_wire_kind kind, uint32_t n_vip
 	                                    .n_pools = n_pools,
 	                                    .n_backends = n_backends,
 	                                    .n_weights = n_weights,
-	                                    .n_prefixes = n_prefixes};
+	                                    .n_prefixes = n_prefixes,
+	                                    .n_quics = n_quics};
 	b.vips = (struct sl_wire_vip *)(void *)(b.header + 1);
 	b.pools = (struct sl_wire_pool *)(void *)(b.vips + n_vips);
 	b.backends = (struct sl_wire_backend *)(void *)(b.pools + n_pools);
 	b.prefixes = (struct sl_wire_prefix *)(void *)(b.backends + n_backends);
-	b.weights = (struct sl_wire_weight *)(void *)(b.prefixes + n_prefixes);
+	b.quics = (struct sl_wire_quic *)(void *)(b.prefixes + n_prefixes);
+	b.weights = (struct sl_wire_weight *)(void *)(b.quics + n_quics);
 	return b;
 }
 
 static inline struct body body_new(enum sl_wire_kind kind, uint32_t n_vips, uint32_t n_pools,
                                    uint32_t n_backends, uint32_t n_weights)
 {
-	return body_new_access(kind, n_vips, n_pools, n_backends, n_weights, 0);
+	return body_new_access(kind, n_vips, n_pools, n_backends, n_weights, 0, 0);
 }
 
 static inline void body_free(struct body *b)
