@@ -118,18 +118,22 @@ static bool has_prefix(const struct sl_model *model, const struct sl_model_vip *
 	return false;
 }
 
+struct vip_of {
+	const struct sl_model *model;
+	const struct sl_model_vip *vip;
+};
+
 // What a has and b lacks, with the sign.
 static void prefixes_missing(struct sl_diff *diff, const char *what, char sign,
-                             const struct side *a, uint32_t vip_a, const struct side *b,
-                             uint32_t vip_b)
+                             const struct vip_of *a, const struct vip_of *b)
 {
-	const struct sl_model_vip *va = &a->model->vips[vip_a], *vb = &b->model->vips[vip_b];
 	char address[SL_ADDRESS_BYTES];
 
-	for (uint32_t i = va->first_prefix; i < va->first_prefix + va->n_prefixes; i++) {
+	for (uint32_t k = 0; k < a->vip->n_prefixes; k++) {
+		const uint32_t i = a->vip->first_prefix + k;
 		const struct sl_model_prefix *p = &a->model->prefixes[i];
 
-		if (!has_prefix(b->model, vb, p))
+		if (!has_prefix(b->model, b->vip, p))
 			add_line(diff, "~ %s %s %c %s/%u", what, p->is_allow ? "allow" : "deny",
 			         sign, sl_name_of_ip(&p->address, address), p->bits);
 	}
@@ -140,6 +144,7 @@ static void vip_compare(struct sl_diff *diff, const struct side *a, const struct
 {
 	const struct sl_model_vip *va = &a->model->vips[before->number];
 	const struct sl_model_vip *vb = &b->model->vips[after->number];
+	const struct vip_of old_vip = {a->model, va}, new_vip = {b->model, vb};
 	char what[SL_NAME_BYTES + 8], old[256], new[256];
 
 	snprintf(what, sizeof(what), "vip %s", va->name);
@@ -159,8 +164,8 @@ static void vip_compare(struct sl_diff *diff, const struct side *a, const struct
 	               vb->limit_new_flows_per_s);
 	number_changed(diff, what, "limits.source-new-flows", va->source_new_flows_per_s,
 	               vb->source_new_flows_per_s);
-	prefixes_missing(diff, what, '-', a, before->number, b, after->number);
-	prefixes_missing(diff, what, '+', b, after->number, a, before->number);
+	prefixes_missing(diff, what, '-', &old_vip, &new_vip);
+	prefixes_missing(diff, what, '+', &new_vip, &old_vip);
 }
 
 // ---- pools ----

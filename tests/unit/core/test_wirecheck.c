@@ -11,7 +11,9 @@ static enum sl_ipc_status check(const struct body *b, char reason[140])
 // Three pools: 2 backends by nat, 3 by DSR, 2 IPv6 by fullnat; six rows of four VIPs.
 static struct body good_config(void)
 {
-	struct body b = body_new_access(SL_WIRE_CONFIG, 6, 3, 7, 0, 3, 3);
+	const struct sl_wire_header n = {
+		.n_vips = 6, .n_pools = 3, .n_backends = 7, .n_prefixes = 3, .n_quics = 3};
+	struct body b = body_new_sized(SL_WIRE_CONFIG, &n);
 
 	set_pool(&b, 0, 2, SL_FORWARD_NAT, SL_BALANCE_WEIGHTED);
 	set_pool(&b, 1, 3, SL_FORWARD_DSR_L2, SL_BALANCE_MAGLEV);
