@@ -103,7 +103,7 @@ static void fill_quics(struct sl_wire_header *h, const struct sl_body_spec *spec
 			if (pool->n_quics == 0)
 				continue;
 			backend->server_id_bytes = pool->quics[0].server_id_bytes;
-			backend->server_id[0] = (uint8_t)(b + 1);
+			backend->server_id[0] = (uint8_t)(pool->n_backends - b);
 		}
 	}
 }

@@ -28,7 +28,7 @@ struct sl_body_pool {
 	struct sl_body_backend backends[SL_BODY_BACKENDS];
 	uint32_t limit_new_flows_per_s;
 	struct sl_wire_quic quics[2]; // their pool is filled in
-	uint32_t n_quics;             // server ids of backends are then 1, 2, ... of the length
+	uint32_t n_quics;             // server ids of backends are then n, ..., 2, 1
 };
 
 struct sl_body_vip {

@@ -131,7 +131,7 @@ static int send_quic(struct bench *b, uint8_t client, uint16_t sport, const uint
 static int send_short(struct bench *b, uint8_t client, uint16_t sport, uint8_t codepoint,
                       int server)
 {
-	uint8_t payload[40] = {0x40, (uint8_t)(codepoint << 5), (uint8_t)(server + 1), 0};
+	uint8_t payload[40] = {0x40, (uint8_t)(codepoint << 5), (uint8_t)(N_BACKENDS - server), 0};
 	struct sl_aes aes;
 
 	for (uint8_t i = 4; i < sizeof(payload); i++)
