@@ -132,6 +132,10 @@ int sl_command_compile(int argc, char **argv)
 	struct sl_dpconfig *config;
 	int status;
 
+	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+		fputs(compile_usage, stdout);
+		return SL_COMMAND_OK;
+	}
 	if (argc != 2 || argv[1][0] == '-')
 		return refuse_usage(compile_usage);
 	if (isatty(STDOUT_FILENO)) {

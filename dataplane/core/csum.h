@@ -14,12 +14,35 @@ static inline uint16_t sl_csum_fold(uint32_t sum)
 	return (uint16_t)(sum + (sum >> 16));
 }
 
-// Sum of words, not complemented; odd tail padded with zero. Chain by passing the previous sum.
+// Sum of words, not complemented, folded to 16 bits; odd tail padded with zero. Chain by passing
+// the previous sum (of an even number of bytes).
 uint32_t sl_csum_add(uint32_t sum, const void *bytes, size_t n_bytes);
 
-// Delta for replacing old by new (each n_bytes, even), added to delta.
-uint16_t sl_csum_delta(uint16_t delta, const void *old_bytes, const void *new_bytes,
-                       size_t n_bytes);
+// Delta for replacing old by new (each n_bytes, even), added to delta. Inline, so that a constant
+// n_bytes leaves a few additions. Words of 32 bits give the same sum: 2^16 = 1 modulo 0xffff.
+static inline uint16_t sl_csum_delta(uint16_t delta, const void *old_bytes, const void *new_bytes,
+                                     size_t n_bytes)
+{
+	const uint8_t *from = old_bytes, *to = new_bytes;
+	uint64_t sum = delta;
+	uint32_t a, b;
+	size_t i;
+
+	for (i = 0; i + 4 <= n_bytes; i += 4) {
+		memcpy(&a, from + i, 4);
+		memcpy(&b, to + i, 4);
+		sum += (uint64_t)(uint32_t)~a + b;
+	}
+	if (i < n_bytes) {
+		uint16_t c, d;
+
+		memcpy(&c, from + i, 2);
+		memcpy(&d, to + i, 2);
+		sum += (uint64_t)(uint16_t)~c + d;
+	}
+	sum = (sum & UINT32_MAX) + (sum >> 32);
+	return sl_csum_fold((uint32_t)((sum & 0xffff) + (sum >> 16)));
+}
 
 // HC' = ~(~HC + delta).
 static inline uint16_t sl_csum_apply(uint16_t csum, uint16_t delta)

@@ -49,8 +49,9 @@ struct sl_flow {
 	uint32_t last_seen;          // tick
 	uint32_t idle_ticks;         // of the open state, from the pool
 	uint32_t wheel_next, wheel_prev;
+	uint32_t wheel_due; // tick at which the wheel looks; its slot is the low bits
 	uint32_t syn_seq;
-	uint32_t spare[2];
+	uint32_t spare;
 };
 _Static_assert(sizeof(struct sl_flow) == 64, "one line");
 
@@ -67,8 +68,9 @@ struct sl_flow_params {
 	uint32_t now;
 };
 
-// Everything needed to create one. s2c is ignored for DSR. For nat and fullnat it is the tuple of
-// a packet from the backend: src backend, dst client (nat) or local (fullnat).
+// Everything needed to create one. Of s2c only src (the backend) counts under DSR. For nat and
+// fullnat it is the tuple of a packet from the backend: src backend, dst client (nat) or local
+// (fullnat).
 struct sl_flow_new {
 	struct sl_tuple c2s;
 	struct sl_tuple s2c;
@@ -113,9 +115,9 @@ uint32_t sl_flow_expire(struct sl_flow_table *ft, uint32_t now, uint32_t budget)
 uint32_t sl_flow_count(const struct sl_flow_table *ft);
 uint32_t sl_flow_capacity(const struct sl_flow_table *ft);
 
-// The four tuples of a flow, for rewriting and display.
-// as the client sends it; as the backend receives it; as the backend sends it; as the client
-// receives it
+// The four tuples of a flow, for rewriting and display. Under DSR packets are not rewritten, and
+// the tuples on the backend's side name the backend instead of the VIP. as the client sends it; as
+// the backend receives it; as the backend sends it; as the client receives it
 struct sl_tuple sl_flow_tuple_from_client(const struct sl_flow_table *ft,
                                           const struct sl_flow *flow);
 struct sl_tuple sl_flow_tuple_to_backend(const struct sl_flow_table *ft,

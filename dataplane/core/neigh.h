@@ -2,17 +2,18 @@
 // Neighbours (next hops): address and port to MAC. The main core writes, workers read.
 //
 // Shape:  a fixed array; an index names a next hop for as long as it is in use. A worker reads one
-// 64-bit
-//         word: MAC in the low 48 bits, SL_NEIGH_USABLE above; so a change of MAC is one store, and
-//         no flow ever holds a MAC.
+//         64-bit word: MAC in the low 48 bits (first byte of the address highest), SL_NEIGH_USABLE
+//         above; so a change of MAC is one store, and no flow ever holds a MAC.
 // States: INCOMPLETE (asked, nothing known), REACHABLE, STALE (usable, confirmed long ago), PROBE
-// (usable, being asked again),
-//         FAILED (not usable; asked again at most each second while wanted).
-// Time:   now_ns is CLOCK_MONOTONIC, a parameter. Source: RFC 4861 section 7.3, RFC 826, RFC
-// 1122 2.3.2.1. Bounds: at most SL_NEIGH_MAX_HELD packets wait per neighbour (kept by io), 3 s at
-// most. Host entries
-//         (learned for clients on a connected network) unused for 10 min are recycled; pinned ones
-//         (gateways, backends) never.
+//         (usable, being asked again), FAILED (not usable; asked again at most each second while
+//         wanted).
+// Time:   now_ns is CLOCK_MONOTONIC, a parameter. Source: RFC 4861 section 7.3, RFC 826,
+//         RFC 1122 2.3.2.1.
+// Bounds: at most SL_NEIGH_MAX_HELD packets wait per neighbour (kept by io), 3 s at most. Host
+//         entries (learned for clients on a connected network) unused for 10 min are recycled,
+//         those that never answered after 10 s (a scan of a /64 must not fill the table); pinned
+//         ones (gateways, backends) never. A cached index must be checked against the row's address
+//         by whoever cached it.
 #ifndef SLUICE_CORE_NEIGH_H
 #define SLUICE_CORE_NEIGH_H
 
@@ -48,9 +49,12 @@ struct sl_neigh {
 
 struct sl_neigh_table {
 	struct sl_neigh *rows; // caller's, SL_NEIGH_MAX
-	// Caller's, SL_NEIGH_INDEX_SLOTS: open addressing by address and port; main writes, workers read.
+	// Caller's, SL_NEIGH_INDEX_SLOTS: open addressing by address and port; main writes, workers
+	// read.
 	_Atomic uint32_t *index;
-	uint32_t n_rows;
+	uint32_t n_rows; // rows ever used; the rest of the array was never touched
+	uint32_t n_free; // of those, free again
+	uint32_t cursor; // where the search for a free row goes on
 	uint64_t seed;
 };
 #define SL_NEIGH_INDEX_SLOTS (4 * SL_NEIGH_MAX)
@@ -66,7 +70,19 @@ enum sl_neigh_action {
 void sl_neigh_init(struct sl_neigh_table *nt, struct sl_neigh *rows, _Atomic uint32_t *index,
                    uint64_t seed);
 
-// Row for (address, port), made INCOMPLETE if new. SL_NEIGH_NONE when full.
+static inline uint64_t sl_neigh_word(const struct sl_neigh *row)
+{
+	return atomic_load_explicit(&row->mac_word, memory_order_acquire);
+}
+
+static inline void sl_neigh_word_mac(uint64_t word, uint8_t mac[6])
+{
+	for (int i = 5; i >= 0; i--, word >>= 8)
+		mac[i] = (uint8_t)word;
+}
+
+// Row for (address, port), made INCOMPLETE if new; the first question is asked by the next
+// sl_neigh_tick of the row. SL_NEIGH_NONE when full. Wanting counts as use.
 uint16_t sl_neigh_want(struct sl_neigh_table *nt, const struct sl_ip *address, uint16_t port,
                        bool is_pinned, uint64_t now_ns);
 

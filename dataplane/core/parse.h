@@ -6,11 +6,18 @@
 // Reads:   never a byte past pkt->len, whatever the packet claims.
 // Returns: -1 when parsed (pkt filled), else the enum sl_drop to count. Fragments that need ports
 //          return SL_DROP_FRAGMENT; an IPv6 atomic fragment (RFC 6946) parses as a whole packet.
+//          After a drop, pkt's fields are not to be used.
+// Fills:   ARP: kind, n_vlans, l3_off only. ICMP error: inner, from the quote; of a quoted
+//          echo the identifier is in sport_be; of a quoted protocol without ports, addresses and
+//          proto only. inner is left alone otherwise.
 // Checks:  version, header lengths, total length against the frame; martians (RFC 1812 5.3.7,
-//          RFC 6890: source multicast, broadcast, 0/8, loopback either way, v6 multicast source,
-//          ::); IPv4 LSRR/SSRR and IPv6 RH0 give SL_DROP_SOURCE_ROUTE (RFC 7126, RFC 5095). UDP
-//          over IPv6 with checksum 0 gives SL_DROP_BAD_HEADER (RFC 8200 8.1). Checksums are not
-//          verified: the ends do that, and an incremental update keeps a wrong one wrong.
+//          RFC 6890: source multicast, 240/4, broadcast; 0/8 and loopback either way; v6 multicast
+//          source, :: either way except as the source of ND; IPv4-mapped addresses in IPv6, which
+//          would be mistaken for IPv4 in a tuple, quoted ones too). IPv4 LSRR/SSRR, IPv6 RH0
+//          and any routing header with segments left give SL_DROP_SOURCE_ROUTE (RFC 7126, RFC 5095,
+//          RFC 8200 4.4). UDP over IPv6 with checksum 0 gives SL_DROP_BAD_HEADER (RFC 8200 8.1).
+//          Checksums are not verified: the ends do that, and an incremental update keeps a wrong
+//          one wrong.
 // MAC:     the destination MAC is io's concern, not checked here.
 #ifndef SLUICE_CORE_PARSE_H
 #define SLUICE_CORE_PARSE_H

@@ -31,10 +31,13 @@ struct sl_tuple {
 _Static_assert(sizeof(struct sl_tuple) == 40, "no hidden padding");
 
 enum sl_verdict {
-	SL_VERDICT_SEND,    // rewritten in place; leave by out_port with the MAC of next_hop
+	SL_VERDICT_SEND,    // rewritten in place, MACs too; leaves by out_port
 	SL_VERDICT_DROP,    // count drop
 	SL_VERDICT_SLOW,    // to the main core: ARP, ND, echo to us
+	SL_VERDICT_RESOLVE, // rewritten, but the MAC of hop on out_port is not known: to the main
+	                    // core
 	SL_VERDICT_HANDOFF, // to worker owner
+	SL_VERDICT_DECIDE,  // classified and ours: sl_forward_burst decides
 };
 
 enum sl_tcp_flag {
@@ -70,8 +73,9 @@ struct sl_pkt {
 	uint8_t verdict; // enum sl_verdict
 	uint8_t drop;    // enum sl_drop
 	uint16_t out_port;
-	uint16_t next_hop; // index into the next-hop table
-	uint16_t owner;    // worker
+	uint16_t owner;   // worker
+	struct sl_ip hop; // next hop, when its MAC is not known
+	uint64_t hash;    // of tuple, between the two passes over a burst
 };
 
 #endif

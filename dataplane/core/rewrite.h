@@ -2,7 +2,8 @@
 // Rewriting a parsed packet in place: addresses, ports, TTL, checksums, MAC addresses.
 //
 // Shape:  the new tuple has the family of the old one. Fields that do not change cost nothing
-// extra. Order:  call after sl_parse on the same bytes; pkt->tuple is updated to the new tuple.
+//         extra.
+// Order:  call after sl_parse on the same bytes; pkt->tuple is updated to the new tuple.
 // Source: RFC 1624 (checksums), RFC 768 (UDP zero), RFC 5508 section 4 (ICMP errors through a NAT).
 #ifndef SLUICE_CORE_REWRITE_H
 #define SLUICE_CORE_REWRITE_H
@@ -15,6 +16,7 @@ void sl_rewrite_tuple(struct sl_pkt *pkt, const struct sl_tuple *to);
 // Translate an ICMP error: outer source/destination and the quoted packet's addresses and ports,
 // the quoted IPv4 header checksum, the quoted L4 checksum where it is inside the quote, and the
 // outer ICMP checksum. outer gives src and dst only; inner gives src, dst, sport_be and dport_be.
+// Of a quoted packet other than TCP or UDP only the addresses change; no flow has any.
 void sl_rewrite_icmp_error(struct sl_pkt *pkt, const struct sl_tuple *outer,
                            const struct sl_tuple *inner);
 

@@ -20,8 +20,10 @@ struct sl_route_table {
 	uint32_t n_routes;
 };
 
-// Checks that every via is in a connected network; -EINVAL otherwise and *bad gets the route's
-// number.
+#define SL_ROUTE_BAD_ADDRESS UINT32_MAX // *bad: not a route, an address of a port
+
+// Checks that every via is in a connected network, of the route's family and not our own address;
+// -EINVAL otherwise and *bad gets the route's number.
 int sl_route_build(struct sl_route_table *rt, const struct sl_dpconfig *config, uint32_t *bad);
 
 // NULL when nothing matches. *next_hop = via, or dst itself when connected.

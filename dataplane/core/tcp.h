@@ -31,6 +31,12 @@ uint8_t sl_tcp_next(uint8_t state, enum sl_dir dir, uint8_t flags, bool is_dsr);
 // SYN; never NEW, ANSWERED or OPEN (RFC 5961: the backend answers with a challenge ACK).
 bool sl_tcp_syn_reopens(uint8_t state, uint32_t syn_seq, uint32_t flow_syn_seq);
 
+// Over: it holds its tuple for a while, but is no load on its backend any more.
+static inline bool sl_flow_is_over(uint8_t state)
+{
+	return state == SL_FLOW_CLOSING || state == SL_FLOW_RESET;
+}
+
 static inline bool sl_flow_is_confirmed(uint8_t state)
 {
 	return state >= SL_FLOW_OPEN;

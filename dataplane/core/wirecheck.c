@@ -1,2 +1,238 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "wirecheck.h"
+// Header and single rows. Structure that contradicts the contract is malformed; well-formed rows
+// that cannot be meant are invalid; more rows than the limits is no space.
+#include "wirecheck_private.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define PROTO_TCP 6
+#define PROTO_UDP 17
+
+const struct sl_wire_vip *sl_wire_vips(const struct sl_wire_header *body)
+{
+	return (const struct sl_wire_vip *)(const void *)(body + 1);
+}
+
+const struct sl_wire_pool *sl_wire_pools(const struct sl_wire_header *body)
+{
+	return (const struct sl_wire_pool *)(const void *)(sl_wire_vips(body) + body->n_vips);
+}
+
+const struct sl_wire_backend *sl_wire_backends(const struct sl_wire_header *body)
+{
+	return (const struct sl_wire_backend *)(const void *)(sl_wire_pools(body) + body->n_pools);
+}
+
+const struct sl_wire_weight *sl_wire_weights(const struct sl_wire_header *body)
+{
+	return (const struct sl_wire_weight *)(const void *)(body + 1);
+}
+
+enum sl_ipc_status wire_refuse(const struct wire_reason *why, enum sl_ipc_status status,
+                               const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(why->text, why->n_bytes, format, args);
+	va_end(args);
+	return status;
+}
+
+static bool is_zero(const uint8_t *bytes, size_t n_bytes)
+{
+	uint8_t any = 0;
+
+	for (size_t i = 0; i < n_bytes; i++)
+		any |= bytes[i];
+	return any == 0;
+}
+
+static enum sl_ipc_status check_identity(const struct sl_wire_header *h, size_t n_bytes,
+                                         enum sl_wire_kind kind, const struct wire_reason *why)
+{
+	if (h->magic != SL_WIRE_MAGIC)
+		return wire_refuse(why, SL_IPC_MALFORMED, "magic 0x%x is not 0x%x", h->magic,
+		                   SL_WIRE_MAGIC);
+	if (h->version != SL_WIRE_VERSION)
+		return wire_refuse(why, SL_IPC_MALFORMED, "version %u, expected %u", h->version,
+		                   SL_WIRE_VERSION);
+	if (h->kind != kind)
+		return wire_refuse(why, SL_IPC_MALFORMED, "kind %u, expected %u", h->kind, kind);
+	if (h->zero != 0)
+		return wire_refuse(why, SL_IPC_MALFORMED, "header: zero field is %u", h->zero);
+	if (h->total_bytes != n_bytes)
+		return wire_refuse(why, SL_IPC_MALFORMED, "total_bytes %u, but the body has %zu",
+		                   h->total_bytes, n_bytes);
+	return SL_IPC_OK;
+}
+
+// The limits come before the sum, which then cannot overflow.
+static enum sl_ipc_status check_counts(const struct sl_wire_header *h, size_t n_bytes,
+                                       const struct wire_reason *why)
+{
+	bool is_config = h->kind == SL_WIRE_CONFIG;
+	size_t expected;
+
+	if (h->n_vips > SL_MAX_VIPS || h->n_pools > SL_MAX_BACKENDS ||
+	    h->n_backends > SL_MAX_BACKENDS || h->n_weights > SL_MAX_BACKENDS)
+		return wire_refuse(why, SL_IPC_NO_SPACE,
+		                   "%u vip rows, %u pools, %u backends, %u weights; at most %u "
+		                   "vip rows and %u of the others",
+		                   h->n_vips, h->n_pools, h->n_backends, h->n_weights, SL_MAX_VIPS,
+		                   SL_MAX_BACKENDS);
+	if (is_config ? h->n_weights != 0 : (h->n_vips | h->n_pools | h->n_backends) != 0)
+		return wire_refuse(why, SL_IPC_MALFORMED,
+		                   "header: rows of the other kind of message");
+	expected = sizeof(*h) + h->n_vips * sizeof(struct sl_wire_vip) +
+	           h->n_pools * sizeof(struct sl_wire_pool) +
+	           h->n_backends * sizeof(struct sl_wire_backend) +
+	           h->n_weights * sizeof(struct sl_wire_weight);
+	if (expected != n_bytes)
+		return wire_refuse(why, SL_IPC_MALFORMED, "the counts need %zu bytes, body has %zu",
+		                   expected, n_bytes);
+	return SL_IPC_OK;
+}
+
+static enum sl_ipc_status check_vip(const struct sl_wire_header *h, uint32_t row,
+                                    const struct wire_reason *why)
+{
+	const struct sl_wire_vip *v = &sl_wire_vips(h)[row];
+
+	if (v->id == 0)
+		return wire_refuse(why, SL_IPC_MALFORMED, "vip row %u: id is 0", row);
+	if (v->pool >= h->n_pools)
+		return wire_refuse(why, SL_IPC_MALFORMED, "vip row %u: pool %u of %u", row, v->pool,
+		                   h->n_pools);
+	if (v->port_first > v->port_last)
+		return wire_refuse(why, SL_IPC_MALFORMED, "vip row %u: port_first %u above last %u",
+		                   row, v->port_first, v->port_last);
+	if (v->proto != PROTO_TCP && v->proto != PROTO_UDP)
+		return wire_refuse(why, SL_IPC_MALFORMED,
+		                   "vip row %u: protocol %u is neither TCP (6) nor UDP (17)", row,
+		                   v->proto);
+	if (!is_zero(v->zero, sizeof(v->zero)))
+		return wire_refuse(why, SL_IPC_MALFORMED, "vip row %u: zero bytes are set", row);
+	return SL_IPC_OK;
+}
+
+// *next_backend is where the backends of this pool must begin; moved to where the next pool's do.
+static enum sl_ipc_status check_pool(const struct sl_wire_header *h, uint32_t row,
+                                     uint32_t *next_backend, const struct wire_reason *why)
+{
+	const struct sl_wire_pool *p = &sl_wire_pools(h)[row];
+
+	if (p->id == 0)
+		return wire_refuse(why, SL_IPC_MALFORMED, "pool row %u: id is 0", row);
+	if (p->first_backend != *next_backend || p->n_backends > h->n_backends - *next_backend)
+		return wire_refuse(why, SL_IPC_MALFORMED,
+		                   "pool row %u: backends %u+%u do not follow on at %u of %u", row,
+		                   p->first_backend, p->n_backends, *next_backend, h->n_backends);
+	if (p->forward >= SL_FORWARD_COUNT)
+		return wire_refuse(why, SL_IPC_MALFORMED, "pool row %u: forward %u is unknown", row,
+		                   p->forward);
+	if (p->balance >= SL_BALANCE_COUNT)
+		return wire_refuse(why, SL_IPC_MALFORMED, "pool row %u: balance %u is unknown", row,
+		                   p->balance);
+	if (!is_zero(p->zero, sizeof(p->zero)))
+		return wire_refuse(why, SL_IPC_MALFORMED, "pool row %u: zero bytes are set", row);
+	*next_backend += p->n_backends;
+	return SL_IPC_OK;
+}
+
+static enum sl_ipc_status check_backend(const struct sl_wire_header *h, uint32_t row, uint32_t pool,
+                                        const struct wire_reason *why)
+{
+	const struct sl_wire_backend *b = &sl_wire_backends(h)[row];
+
+	if (b->id == 0)
+		return wire_refuse(why, SL_IPC_MALFORMED, "backend row %u: id is 0", row);
+	if (b->pool != pool)
+		return wire_refuse(why, SL_IPC_MALFORMED,
+		                   "backend row %u: pool %u, but in run of %u", row, b->pool, pool);
+	if (!is_zero(b->zero, sizeof(b->zero)))
+		return wire_refuse(why, SL_IPC_MALFORMED, "backend row %u: zero bytes are set",
+		                   row);
+	if (b->weight_milli > SL_WEIGHT_MAX_MILLI)
+		return wire_refuse(why, SL_IPC_INVALID, "backend row %u: weight_milli %u above %u",
+		                   row, b->weight_milli, SL_WEIGHT_MAX_MILLI);
+	if (sl_wire_pools(h)[pool].forward == SL_FORWARD_DSR_L2 && b->port != 0)
+		return wire_refuse(why, SL_IPC_INVALID,
+		                   "backend row %u: port %u, but DSR keeps the port of the VIP",
+		                   row, b->port);
+	return SL_IPC_OK;
+}
+
+static enum sl_ipc_status check_pools_and_backends(const struct sl_wire_header *h,
+                                                   const struct wire_reason *why)
+{
+	uint32_t next_backend = 0;
+
+	for (uint32_t pool = 0; pool < h->n_pools; pool++) {
+		uint32_t first = next_backend;
+		enum sl_ipc_status status = check_pool(h, pool, &next_backend, why);
+
+		for (uint32_t row = first; status == SL_IPC_OK && row < next_backend; row++)
+			status = check_backend(h, row, pool, why);
+		if (status != SL_IPC_OK)
+			return status;
+	}
+	if (next_backend != h->n_backends)
+		return wire_refuse(why, SL_IPC_MALFORMED, "backend row %u belongs to no pool",
+		                   next_backend);
+	return SL_IPC_OK;
+}
+
+static enum sl_ipc_status check_config(const struct sl_wire_header *h,
+                                       const struct wire_reason *why)
+{
+	enum sl_ipc_status status = SL_IPC_OK;
+
+	for (uint32_t row = 0; status == SL_IPC_OK && row < h->n_vips; row++)
+		status = check_vip(h, row, why);
+	if (status == SL_IPC_OK)
+		status = check_pools_and_backends(h, why);
+	if (status == SL_IPC_OK)
+		status = wire_check_config_sets(h, why);
+	return status;
+}
+
+static enum sl_ipc_status check_weights(const struct sl_wire_header *h,
+                                        const struct wire_reason *why)
+{
+	for (uint32_t row = 0; row < h->n_weights; row++) {
+		const struct sl_wire_weight *w = &sl_wire_weights(h)[row];
+
+		if (w->id == 0)
+			return wire_refuse(why, SL_IPC_MALFORMED, "weight row %u: id is 0", row);
+		if (w->zero != 0)
+			return wire_refuse(why, SL_IPC_MALFORMED, "weight row %u: zero is %u", row,
+			                   w->zero);
+		if (w->weight_milli > SL_WEIGHT_MAX_MILLI)
+			return wire_refuse(why, SL_IPC_INVALID,
+			                   "weight row %u: weight_milli %u above %u", row,
+			                   w->weight_milli, SL_WEIGHT_MAX_MILLI);
+	}
+	return wire_check_weight_sets(h, why);
+}
+
+enum sl_ipc_status sl_wire_check(const void *body, size_t n_bytes, enum sl_wire_kind kind,
+                                 char *reason, size_t reason_bytes)
+{
+	const struct wire_reason why = {reason, reason_bytes};
+	const struct sl_wire_header *h = body;
+	enum sl_ipc_status status;
+
+	if (reason_bytes > 0)
+		reason[0] = '\0';
+	if (n_bytes < sizeof(*h) || n_bytes > SL_WIRE_MAX_BYTES)
+		return wire_refuse(&why, SL_IPC_MALFORMED, "body of %zu bytes, expected %zu..%u",
+		                   n_bytes, sizeof(*h), SL_WIRE_MAX_BYTES);
+	status = check_identity(h, n_bytes, kind, &why);
+	if (status == SL_IPC_OK)
+		status = check_counts(h, n_bytes, &why);
+	if (status != SL_IPC_OK)
+		return status;
+	return kind == SL_WIRE_CONFIG ? check_config(h, &why) : check_weights(h, &why);
+}

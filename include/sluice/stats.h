@@ -25,7 +25,8 @@
 typedef _Atomic uint64_t sl_stat; // one writer, relaxed
 
 struct sl_stats_worker {
-	// --- packets; rx = tx + sum(drops) + held + handed - taken, see sl_stats_held ---
+	// --- packets; rx + taken + generated = tx + sum(drops) + handed; over all cores, at rest,
+	//     rx + generated = tx + drops + held ---
 	alignas(64) sl_stat rx_pkts; // taken from ports
 	sl_stat tx_pkts;             // accepted by ports
 	sl_stat handed_pkts;         // given to another core's ring (workers and main)
@@ -53,7 +54,7 @@ struct sl_stats_port {
 };
 
 struct sl_stats_backend {
-	alignas(64) sl_stat flows_active;
+	alignas(64) sl_stat flows_active; // not over: neither both FINs nor a RST seen
 	sl_stat flows_new;
 	sl_stat c2s_pkts; // client to server
 	sl_stat c2s_bytes;
@@ -104,9 +105,10 @@ struct sl_stats_header {
 	sl_stat epoch;
 	sl_stat config_applied; // counts of messages
 	sl_stat config_refused;
-	sl_stat held_pkts;    // waiting for a neighbour now
-	sl_stat main_tx_pkts; // sent by or through the main core to worker rings
-	sl_stat main_drops;   // of drops below, sum
+	sl_stat held_pkts;           // waiting for a neighbour now
+	sl_stat main_tx_pkts;        // sent by or through the main core to worker rings
+	sl_stat main_drops;          // of drops below, sum
+	sl_stat main_generated_pkts; // ARP and ND packets made by the main core
 	sl_stat main_drop[SL_DROP_COUNT];
 	sl_stat port_missed[SL_MAX_PORTS]; // counted by the device before we saw them
 	sl_stat port_errors[SL_MAX_PORTS];

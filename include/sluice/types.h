@@ -19,7 +19,8 @@
 #define SL_MAX_ROUTES   256
 #define SL_MAX_BACKENDS 16384 // index fits 16 bits with room for markers
 #define SL_MAX_VIPS     4096  // wire VIP rows: one per (name, port range)
-#define SL_NAME_BYTES   64    // with the closing NUL
+#define SL_MAX_POOLS    4096
+#define SL_NAME_BYTES   64 // with the closing NUL
 
 #define SL_NO_BACKEND UINT16_MAX // "no backend" in a u16 index
 

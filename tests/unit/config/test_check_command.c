@@ -145,7 +145,7 @@ static const struct {
 	const char *err;
 } compile_cases[] = {
 	{{"compile"}, 2, "usage: sluice compile"},
-	{{"compile", "--help"}, 2, "usage: sluice compile"},
+	{{"compile", "--output"}, 2, "usage: sluice compile"},
 	{{"compile", DATAPLANE, DATAPLANE}, 2, "usage: sluice compile"},
 	{{"compile", BROKEN_DP}, 3, "did you mean \"sleep\"?"},
 	{{"compile", "/nonexistent"}, 3, "cannot be opened"},

@@ -218,6 +218,21 @@ START_TEST(a_file_above_16_mib_is_refused_unread)
 }
 END_TEST
 
+START_TEST(a_text_above_16_mib_is_refused_unparsed)
+{
+	size_t n_bytes = (16 << 20) + 1;
+	char *text = malloc(n_bytes);
+	struct sl_diagnostics diag;
+
+	memset(text, '#', n_bytes); // one long comment otherwise
+	ck_assert_ptr_null(sl_config_parse_pools("f", text, n_bytes, &diag));
+	ck_assert_str_eq(diag.text, "f: error: 16777217 bytes are more than the most, 16 MiB\n"
+	                            "1 error, 0 warnings\n");
+	sl_diagnostics_fini(&diag);
+	free(text);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("config_hostile");
@@ -233,6 +248,7 @@ int main(void)
 	tcase_add_loop_test(tc, only_regular_files_are_read, 0,
 	                    sizeof(unreadable) / sizeof(unreadable[0]));
 	tcase_add_test(tc, a_file_above_16_mib_is_refused_unread);
+	tcase_add_test(tc, a_text_above_16_mib_is_refused_unparsed);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);
 }

@@ -53,6 +53,28 @@ static const struct {
          "    4 |   llama:\n"
          "      |   ^~~~~\n"
          "0 errors, 2 warnings\n"},
+	{"errors stand in the order of the file, whenever they were found",
+         "version: 1\nvips: [{ name: v, address: 203.0.113.1, ports: [443], pool: q }]\n"
+         "pools: { p: { backends: [{ name: a, address: 10.0.0.1:80 }] } }\nx: 1\n",
+         "pools.yaml:2:61: error: pool: there is no pool \"q\"\n"
+         "    2 | vips: [{ name: v, address: 203.0.113.1, ports: [443], pool: q }]\n"
+         "      |                                                             ^\n"
+         "pools.yaml:4:1: error: unknown key \"x\" in pools.yaml\n"
+         "    4 | x: 1\n"
+         "      | ^\n"
+         "2 errors, 0 warnings\n"},
+	{"a wide range overlaps all it holds, not the next alone",
+         "version: 1\nvips: [{ name: v, address: 203.0.113.1, pool: p, ports: [1-999, 5, 7] }]\n"
+         "pools: { p: { backends: [{ name: a, address: 10.0.0.1:80 }] } }\n",
+         "pools.yaml:2:65: error: 203.0.113.1 tcp ports 5-5 overlap ports 1-999 of VIP \"v\" on "
+         "line 2\n"
+         "    2 | vips: [{ name: v, address: 203.0.113.1, pool: p, ports: [1-999, 5, 7] }]\n"
+         "      |                                                                 ^\n"
+         "pools.yaml:2:68: error: 203.0.113.1 tcp ports 7-7 overlap ports 1-999 of VIP \"v\" on "
+         "line 2\n"
+         "    2 | vips: [{ name: v, address: 203.0.113.1, pool: p, ports: [1-999, 5, 7] }]\n"
+         "      |                                                                    ^\n"
+         "2 errors, 0 warnings\n"},
 	{"nothing to say is nothing", HEAD "pools: {}\n", ""},
 };
 

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// Inside of the flow table, shared by flow.c, flow_index.c, flow_wheel.c and flow_sound.c.
+//
+// Region:  header | buckets | entries | v6 lines, each from a 64-byte boundary. Everything but the
+//          callback at the end of the header is indices and offsets, valid in any process.
+// Entries: taken from a free list (linked through wheel_next) first, then from n_touched upwards,
+//          so a fresh table touches no entry page before it needs it.
+#ifndef SLUICE_CORE_FLOW_PRIVATE_H
+#define SLUICE_CORE_FLOW_PRIVATE_H
+
+#include <stdalign.h>
+
+#include "flow.h"
+
+#define FLOW_MAGIC          UINT64_C(0x534c464c4f575442) // "SLFLOWTB"
+#define FLOW_VERSION        1
+#define FLOW_WAYS           8
+#define FLOW_WAYS_PRESSED   2                   // FLOW_WAYS / 4, reliability.md A2
+#define FLOW_MAX_FLOWS      (UINT32_C(1) << 30) // a reference is entry << 1 | direction
+#define FLOW_MAX_IDLE_TICKS (UINT32_C(1) << 30) // keeps signed tick differences right
+#define FLOW_WHEEL_SLOTS    1024
+
+// A tag of 0 is a free way; the tag of a tuple is never 0.
+struct flow_bucket {
+	alignas(64) uint16_t tags[FLOW_WAYS];
+	uint32_t refs[FLOW_WAYS];
+	uint32_t spare[4];
+};
+_Static_assert(sizeof(struct flow_bucket) == 64, "one line");
+
+struct sl_flow_table {
+	// --- set by init, then read-only ---
+	uint64_t magic;
+	uint32_t version;
+	uint16_t entry_bytes, bucket_bytes;
+	uint64_t region_bytes;
+	uint64_t off_buckets, off_flows, off_v6; // from the start of the region
+	uint32_t n_flows;
+	uint32_t bucket_mask;
+	struct sl_hash_key key;
+	// --- changes ---
+	alignas(64) uint32_t n_used;
+	uint32_t n_touched; // entries from here on were never used
+	uint32_t free_head;
+	uint32_t wheel_tick; // next tick to look at
+	alignas(64) uint32_t wheel[FLOW_WHEEL_SLOTS];
+	// --- process-local: means nothing to another process, which must set its own ---
+	alignas(64) sl_flow_gone_fn gone;
+	void *gone_ctx;
+};
+
+static inline struct flow_bucket *flow_buckets(const struct sl_flow_table *ft)
+{
+	return (struct flow_bucket *)((uintptr_t)ft + ft->off_buckets);
+}
+
+static inline struct sl_flow *flow_at(const struct sl_flow_table *ft, uint32_t entry)
+{
+	return (struct sl_flow *)((uintptr_t)ft + ft->off_flows) + entry;
+}
+
+static inline struct sl_flow_v6 *flow_v6_at(const struct sl_flow_table *ft, uint32_t entry)
+{
+	return (struct sl_flow_v6 *)((uintptr_t)ft + ft->off_v6) + entry;
+}
+
+static inline uint32_t flow_entry_of(const struct sl_flow_table *ft, const struct sl_flow *flow)
+{
+	return (uint32_t)(flow - flow_at(ft, 0));
+}
+
+static inline uint16_t flow_tag(uint64_t hash)
+{
+	uint16_t tag = (uint16_t)(hash >> 48);
+
+	return tag != 0 ? tag : 1;
+}
+
+static inline uint32_t flow_first_bucket(const struct sl_flow_table *ft, uint64_t hash)
+{
+	return (uint32_t)hash & ft->bucket_mask;
+}
+
+// The partner depends on bucket and tag alone and is its own inverse, so that a reference can be
+// moved without its tuple. The low bit makes the two differ.
+static inline uint32_t flow_other_bucket(const struct sl_flow_table *ft, uint32_t bucket,
+                                         uint16_t tag)
+{
+	uint64_t spread = (uint64_t)tag * UINT64_C(0x9e3779b97f4a7c15);
+
+	return bucket ^ (((uint32_t)(spread >> 32) | 1) & ft->bucket_mask);
+}
+
+// flow_index.c: the buckets.
+// Bucket with a free way for the hash, after moving a reference aside if need be; or SL_FLOW_NONE.
+uint32_t flow_index_make_way(struct sl_flow_table *ft, uint64_t hash);
+void flow_index_put(struct sl_flow_table *ft, uint32_t bucket, uint64_t hash, uint32_t ref);
+void flow_index_take(struct sl_flow_table *ft, uint64_t hash, uint32_t ref);
+bool flow_index_holds(const struct sl_flow_table *ft, uint64_t hash, uint32_t ref);
+// Oldest unconfirmed flow of the two buckets, other than except; *n is how many references to
+// unconfirmed flows the worse of them holds. SL_FLOW_NONE without one.
+uint32_t flow_index_oldest_unconfirmed(const struct sl_flow_table *ft, uint64_t hash,
+                                       uint32_t except, uint32_t now, uint32_t *n);
+
+// flow_wheel.c: timers.
+void flow_wheel_init(struct sl_flow_table *ft, uint32_t now);
+void flow_wheel_link(struct sl_flow_table *ft, struct sl_flow *flow);
+void flow_wheel_unlink(struct sl_flow_table *ft, struct sl_flow *flow);
+
+// flow.c
+void flow_drop(struct sl_flow_table *ft, struct sl_flow *flow, bool is_eviction);
+
+#endif

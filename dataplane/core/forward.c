@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "forward.h"
+
+#include <arpa/inet.h>
+
+#include "forward_private.h"
+#include "parse.h"
+#include "rewrite.h"
+
+void sl_forward_init(struct sl_forwarder *fw)
+{
+	for (uint32_t lane = 0; lane < SL_FORWARD_PORT_LANES; lane++)
+		fw->lane_owner[lane] = (uint8_t)(lane % fw->n_workers);
+	for (uint32_t row = 0; row < SL_MAX_POOLS; row++)
+		fw->cursors[row] = sl_pick_sequence_start(fw->worker, fw->n_workers);
+	// Start somewhere else after each restart: peers may still remember the old ports.
+	fw->next_local_port = (uint32_t)sl_mix64(fw->steer_seed + fw->worker);
+}
+
+void sl_forward_load(struct sl_forwarder *fw, uint16_t backend, int32_t change)
+{
+	fw->own_load[backend] += (uint32_t)change;
+	sl_stat_set(&fw->backend_stats[backend].flows_active, fw->own_load[backend]);
+}
+
+void sl_forward_flow_gone(void *ctx, const struct sl_flow *flow, bool is_eviction)
+{
+	struct sl_forwarder *fw = ctx;
+
+	if (!sl_flow_is_over(flow->state))
+		sl_forward_load(fw, flow->backend, -1);
+	__atomic_store_n(&fw->entries[flow->backend], fw->entries[flow->backend] - 1,
+	                 __ATOMIC_RELAXED);
+	sl_stat_set(&fw->stats->flows, sl_stat_get(&fw->stats->flows) - 1);
+	if (is_eviction)
+		sl_stat_add(&fw->stats->flows_evicted, 1);
+}
+
+static inline void drop(struct sl_pkt *pkt, enum sl_drop why)
+{
+	pkt->verdict = SL_VERDICT_DROP;
+	pkt->drop = (uint8_t)why;
+}
+
+static uint16_t owner_of_client(const struct sl_forwarder *fw, const struct sl_ip *ip,
+                                uint16_t port_be, uint8_t proto)
+{
+	uint64_t words[2];
+
+	memcpy(words, ip->bytes, sizeof(words));
+	words[0] = sl_mix64(words[0] ^ fw->steer_seed);
+	words[0] = sl_mix64(words[0] ^ words[1] ^ ((uint64_t)port_be << 8 | proto));
+	return (uint16_t)(((words[0] & UINT32_MAX) * fw->n_workers) >> 32);
+}
+
+static uint16_t owner_of_local(const struct sl_forwarder *fw, uint16_t port_be)
+{
+	return fw->lane_owner[ntohs(port_be) % SL_FORWARD_PORT_LANES];
+}
+
+// The client end of what an ICMP error quotes: a packet we sent to the client (from the VIP), or
+// one we sent to a backend (from the client, or from a local address).
+static uint16_t owner_of_error(const struct sl_forwarder *fw, const struct sl_pkt *pkt)
+{
+	const struct sl_tuple *in = &pkt->inner;
+
+	if (sl_snapshot_has_address(fw->snap, &in->src))
+		return owner_of_client(fw, &in->dst, in->dport_be, in->proto);
+	if (sl_route_is_own_address(fw->routes, &in->src))
+		return owner_of_local(fw, in->sport_be);
+	return owner_of_client(fw, &in->src, in->sport_be, in->proto);
+}
+
+static uint16_t owner_of(const struct sl_forwarder *fw, const struct sl_pkt *pkt)
+{
+	const struct sl_tuple *t = &pkt->tuple;
+
+	if (pkt->kind == SL_PKT_ICMP_ERROR)
+		return owner_of_error(fw, pkt);
+	if (sl_snapshot_has_address(fw->snap, &t->dst))
+		return owner_of_client(fw, &t->src, t->sport_be, t->proto);
+	if (sl_route_is_own_address(fw->routes, &t->dst))
+		return owner_of_local(fw, t->dport_be);
+	return owner_of_client(fw, &t->dst, t->dport_be, t->proto);
+}
+
+static bool is_ours(const struct sl_forwarder *fw, const struct sl_ip *ip)
+{
+	return (fw->snap != NULL && sl_snapshot_has_address(fw->snap, ip)) ||
+	       sl_route_is_own_address(fw->routes, ip);
+}
+
+void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt)
+{
+	int why = sl_parse(pkt);
+	bool is_group;
+
+	if (why >= 0) {
+		// What was not sent to our MAC is not our business, however odd it looks.
+		if (pkt->len >= 14 && memcmp(pkt->data, fw->port_macs[pkt->in_port], 6) != 0)
+			why = SL_DROP_NOT_FOR_US;
+		drop(pkt, (enum sl_drop)why);
+		return;
+	}
+	is_group = (pkt->data[0] & 1) != 0;
+	if (pkt->kind == SL_PKT_ARP || pkt->kind == SL_PKT_ND) {
+		pkt->verdict = SL_VERDICT_SLOW;
+	} else if (is_group || memcmp(pkt->data, fw->port_macs[pkt->in_port], 6) != 0) {
+		drop(pkt, SL_DROP_NOT_FOR_US);
+	} else if (pkt->kind == SL_PKT_ECHO) {
+		if (is_ours(fw, &pkt->tuple.dst))
+			pkt->verdict = SL_VERDICT_SLOW;
+		else
+			drop(pkt, SL_DROP_NO_FLOW);
+	} else if (pkt->kind == SL_PKT_OTHER) {
+		drop(pkt, is_ours(fw, &pkt->tuple.dst) ? SL_DROP_NO_VIP : SL_DROP_NOT_FOR_US);
+	} else if (fw->snap == NULL) {
+		drop(pkt, SL_DROP_NO_VIP);
+	} else {
+		pkt->owner = (uint16_t)fw->worker;
+		if (fw->n_workers > 1)
+			pkt->owner = owner_of(fw, pkt);
+		pkt->verdict = pkt->owner == fw->worker ? SL_VERDICT_DECIDE : SL_VERDICT_HANDOFF;
+	}
+}
+
+// A next hop by index: MAC if it is usable, else the packet waits at the main core.
+static void leave_by_hop(struct sl_forwarder *fw, struct sl_pkt *pkt, uint16_t hop)
+{
+	struct sl_neigh *row = &fw->neighs->rows[hop];
+	uint64_t word = atomic_load_explicit(&row->mac_word, memory_order_acquire);
+	uint8_t mac[6];
+
+	pkt->out_port = row->port;
+	if (!(word & SL_NEIGH_USABLE)) {
+		pkt->hop = row->address;
+		pkt->verdict = SL_VERDICT_RESOLVE;
+		return;
+	}
+	// Tell the main core that this row is in use; a plain load keeps the line shared when it
+	// knows.
+	if (atomic_load_explicit(&row->used, memory_order_relaxed) == 0)
+		atomic_store_explicit(&row->used, 1, memory_order_relaxed);
+	sl_neigh_word_mac(word, mac);
+	sl_rewrite_macs(pkt, fw->port_macs[pkt->out_port], mac);
+	pkt->verdict = SL_VERDICT_SEND;
+}
+
+void sl_forward_leave_towards(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_ip *dst,
+                              uint16_t *hop_cache)
+{
+	const struct sl_route *route = sl_route_find(fw->routes, dst, &pkt->hop);
+	uint16_t hop;
+
+	if (route == NULL) {
+		drop(pkt, SL_DROP_NO_ROUTE);
+		return;
+	}
+	pkt->out_port = route->port;
+	hop = sl_neigh_find(fw->neighs, &pkt->hop, route->port);
+	if (hop == SL_NEIGH_NONE) {
+		pkt->verdict = SL_VERDICT_RESOLVE;
+		return;
+	}
+	if (hop_cache != NULL)
+		*hop_cache = hop;
+	leave_by_hop(fw, pkt, hop);
+}
+
+void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                                 const struct sl_flow *flow, const struct sl_ip *backend)
+{
+	const struct sl_snapshot *snap = fw->snap;
+
+	if (flow->backend < snap->n_backends) {
+		const struct sl_snap_backend *be = &snap->backends[flow->backend];
+
+		if (be->pool != UINT16_MAX && be->generation == flow->backend_generation &&
+		    be->next_hop != SL_NEIGH_NONE) {
+			leave_by_hop(fw, pkt, be->next_hop);
+			return;
+		}
+	}
+	sl_forward_leave_towards(fw, pkt, backend, NULL); // removed: its flows live on
+}
+
+// The cached hop may have been given to another neighbour since; pinned rows (gateways) never are.
+static void leave_to_client(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow)
+{
+	if (flow->client_hop != SL_NEIGH_NONE) {
+		const struct sl_neigh *row = &fw->neighs->rows[flow->client_hop];
+
+		if (row->is_pinned || sl_ip_equal(&row->address, &pkt->tuple.dst)) {
+			leave_by_hop(fw, pkt, flow->client_hop);
+			return;
+		}
+	}
+	sl_forward_leave_towards(fw, pkt, &pkt->tuple.dst, &flow->client_hop);
+}
+
+static void track_tcp(struct sl_forwarder *fw, struct sl_flow *flow, const struct sl_pkt *pkt,
+                      enum sl_dir dir)
+{
+	uint8_t old = flow->state;
+	uint8_t next = sl_tcp_next(old, dir, pkt->tcp_flags, (flow->flags & SL_FLOW_IS_DSR) != 0);
+
+	if (dir == SL_DIR_S2C && (pkt->tcp_flags & SL_TCP_RST) && old != SL_FLOW_RESET) {
+		struct sl_stats_backend *cell = &fw->backend_stats[flow->backend];
+
+		sl_stat_add(old == SL_FLOW_NEW ? &cell->refused : &cell->resets, 1);
+	}
+	if (next == old)
+		return;
+	if (sl_flow_is_over(next) != sl_flow_is_over(old)) // a revived flow counts again
+		sl_forward_load(fw, flow->backend, sl_flow_is_over(next) ? -1 : 1);
+	sl_flow_set_state(fw->flows, flow, next, fw->now);
+}
+
+// UDP: an answer or a third packet confirms; DSR never sees answers.
+#define UDP_CONFIRM_PKTS 3
+static void track_udp(struct sl_forwarder *fw, struct sl_flow *flow, enum sl_dir dir)
+{
+	if (flow->state != SL_FLOW_NEW)
+		return;
+	if (dir == SL_DIR_C2S && ++flow->spare < UDP_CONFIRM_PKTS)
+		return;
+	sl_flow_set_state(fw->flows, flow, SL_FLOW_OPEN, fw->now);
+}
+
+static void count(struct sl_forwarder *fw, const struct sl_flow *flow, const struct sl_pkt *pkt,
+                  enum sl_dir dir)
+{
+	struct sl_stats_backend *be = &fw->backend_stats[flow->backend];
+	struct sl_stats_vip *vip = &fw->vip_stats[flow->vip];
+
+	if (dir == SL_DIR_C2S) {
+		sl_stat_add(&be->c2s_pkts, 1);
+		sl_stat_add(&be->c2s_bytes, pkt->len);
+		sl_stat_add(&vip->c2s_pkts, 1);
+		sl_stat_add(&vip->c2s_bytes, pkt->len);
+	} else {
+		sl_stat_add(&be->s2c_pkts, 1);
+		sl_stat_add(&be->s2c_bytes, pkt->len);
+		sl_stat_add(&vip->s2c_pkts, 1);
+		sl_stat_add(&vip->s2c_bytes, pkt->len);
+	}
+}
+
+void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
+                    enum sl_dir dir)
+{
+	struct sl_tuple to;
+
+	if (pkt->kind == SL_PKT_TCP)
+		track_tcp(fw, flow, pkt, dir);
+	else
+		track_udp(fw, flow, dir);
+	flow->last_seen = fw->now;
+	count(fw, flow, pkt, dir);
+	if (flow->flags & SL_FLOW_IS_DSR) { // an L2 hop: nothing above the MAC changes
+		to = sl_flow_tuple_to_backend(fw->flows, flow);
+		sl_forward_leave_to_backend(fw, pkt, flow, &to.dst);
+		return;
+	}
+	if (!sl_rewrite_ttl(pkt)) {
+		drop(pkt, SL_DROP_TTL);
+		return;
+	}
+	if (dir == SL_DIR_C2S) {
+		to = sl_flow_tuple_to_backend(fw->flows, flow);
+		sl_rewrite_tuple(pkt, &to);
+		sl_forward_leave_to_backend(fw, pkt, flow, &to.dst);
+	} else {
+		to = sl_flow_tuple_to_client(fw->flows, flow);
+		sl_rewrite_tuple(pkt, &to);
+		leave_to_client(fw, pkt, flow);
+	}
+}
+
+static struct sl_tuple reversed(const struct sl_tuple *t)
+{
+	struct sl_tuple r = {.src = t->dst,
+	                     .dst = t->src,
+	                     .sport_be = t->dport_be,
+	                     .dport_be = t->sport_be,
+	                     .proto = t->proto};
+
+	return r;
+}
+
+// The quoted packet is one we sent. Turned round it is a packet of the flow's other direction, and
+// that is how the table knows it (RFC 5508 section 4; RFC 792).
+static void icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt)
+{
+	struct sl_tuple back = reversed(&pkt->inner);
+	struct sl_tuple outer = pkt->tuple;
+	struct sl_tuple inner;
+	struct sl_flow *flow;
+	enum sl_dir dir;
+
+	flow = sl_flow_find(fw->flows, &back, sl_flow_hash(fw->flows, &back), &dir);
+	if (flow == NULL) {
+		drop(pkt, SL_DROP_ICMP_NO_FLOW);
+		return;
+	}
+	if (flow->flags &
+	    SL_FLOW_IS_DSR) { // the backend sent it from the VIP: it wants it as it is
+		inner = sl_flow_tuple_to_backend(fw->flows, flow);
+		sl_forward_leave_to_backend(fw, pkt, flow, &inner.dst);
+		return;
+	}
+	if (!sl_rewrite_ttl(pkt)) {
+		drop(pkt, SL_DROP_TTL);
+		return;
+	}
+	if (dir == SL_DIR_C2S) { // about a reply on its way to the client: tell the backend
+		inner = sl_flow_tuple_from_backend(fw->flows, flow);
+		outer.dst = inner.src;
+		if (flow->flags & SL_FLOW_IS_FULLNAT)
+			outer.src = inner.dst;
+		sl_rewrite_icmp_error(pkt, &outer, &inner);
+		sl_forward_leave_to_backend(fw, pkt, flow, &inner.src);
+	} else { // about a request on its way to the backend: tell the client, as from the VIP
+		inner = sl_flow_tuple_from_client(fw->flows, flow);
+		outer.src = inner.dst;
+		outer.dst = inner.src;
+		sl_rewrite_icmp_error(pkt, &outer, &inner);
+		pkt->tuple.dst = inner.src;
+		leave_to_client(fw, pkt, flow);
+	}
+}
+
+static void decide(struct sl_forwarder *fw, struct sl_pkt *pkt)
+{
+	struct sl_flow *flow;
+	enum sl_dir dir;
+
+	if (pkt->kind == SL_PKT_ICMP_ERROR) {
+		icmp_error(fw, pkt);
+		return;
+	}
+	flow = sl_flow_find(fw->flows, &pkt->tuple, pkt->hash, &dir);
+	if (flow != NULL && dir == SL_DIR_C2S && pkt->kind == SL_PKT_TCP &&
+	    (pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_ACK | SL_TCP_RST)) == SL_TCP_SYN &&
+	    sl_tcp_syn_reopens(flow->state, pkt->tcp_seq, flow->syn_seq)) {
+		sl_flow_remove(fw->flows, flow);
+		flow = NULL;
+	}
+	if (flow != NULL)
+		sl_forward_hit(fw, pkt, flow, dir);
+	else
+		sl_forward_miss(fw, pkt);
+}
+
+void sl_forward_burst(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t n_pkts)
+{
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		if (pkts[i]->kind == SL_PKT_ICMP_ERROR)
+			continue;
+		pkts[i]->hash = sl_flow_hash(fw->flows, &pkts[i]->tuple);
+		sl_flow_prefetch(fw->flows, pkts[i]->hash);
+	}
+	for (uint32_t i = 0; i < n_pkts; i++)
+		decide(fw, pkts[i]);
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Forward: what happens to a packet. The pure heart of a worker; io moves packets to and from it.
+//
+// Shape:   two passes over a burst. sl_forward_classify looks at one packet on the worker that
+// received
+//          it: is it for us, what is it, whose is it. sl_forward_burst, on the owner, finds or
+//          makes the flow, rewrites, and names the port. Each packet leaves with one verdict.
+// Owner:   a flow belongs to the worker that the client's address, port and protocol hash to;
+//          replies to a fullnat local address to the one that owns the port (its low bits).
+// Policy:  a TCP packet without flow that is not a SYN is picked up only by maglev pools (where
+// every
+//          appliance and every restart agrees on the backend), else dropped as no_flow. A RST never
+//          makes a flow. A flow whose backend was removed keeps going to it.
+// Time:    now is in flow-table ticks, a parameter.
+// Thread:  everything in struct sl_forwarder belongs to one worker, but for what is marked.
+#ifndef SLUICE_CORE_FORWARD_H
+#define SLUICE_CORE_FORWARD_H
+
+#include "flow.h"
+#include "neigh.h"
+#include "route.h"
+#include "sluice/stats.h"
+#include "snapshot.h"
+
+#define SL_FORWARD_PORT_LANES  16 // local ports are dealt to workers by their low 4 bits
+#define SL_FORWARD_PORT_PROBES 64
+#define SL_FORWARD_PORT_FIRST  1024
+
+struct sl_forwarder {
+	// --- set before start ---
+	uint32_t worker, n_workers;
+	struct sl_flow_table *flows;         // owned by this worker
+	const struct sl_route_table *routes; // fixed
+	struct sl_neigh_table *neighs;       // main writes
+	const uint32_t *others_load;         // main writes: flows on all other workers, by backend
+	uint32_t *own_load;                  // flows that are not over yet, by backend
+	uint32_t *entries;             // all flows of the table, by backend; main reads (relaxed)
+	struct sl_stats_worker *stats; // this worker's rows of the segment
+	struct sl_stats_backend *backend_stats;
+	struct sl_stats_vip *vip_stats;
+	const uint8_t (*port_macs)[6];
+	uint64_t steer_seed; // same on all workers
+	uint8_t lane_owner[SL_FORWARD_PORT_LANES];
+	// --- per burst ---
+	const struct sl_snapshot *snap; // NULL before the first configuration
+	uint32_t now;
+	// --- running ---
+	uint32_t next_local_port;
+	uint32_t least_cursor;
+	uint32_t cursors[SL_MAX_POOLS]; // weighted sequences, by pool row
+};
+
+// Fills lanes and cursors; the pointers are the caller's to set first.
+void sl_forward_init(struct sl_forwarder *fw);
+
+// The table reports flows that leave to this (sl_flow_table_on_gone).
+void sl_forward_flow_gone(void *fw, const struct sl_flow *flow, bool is_eviction);
+
+// data, len and in_port are set. Leaves verdict DECIDE, HANDOFF, SLOW or DROP.
+void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt);
+
+// All packets have verdict DECIDE. Leaves SEND, RESOLVE, SLOW or DROP.
+void sl_forward_burst(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t n_pkts);
+
+#endif

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Between the two halves of the forwarder: packets of known flows (forward.c) and the making of new
+// ones (forward_new.c).
+#ifndef SLUICE_CORE_FORWARD_PRIVATE_H
+#define SLUICE_CORE_FORWARD_PRIVATE_H
+
+#include "forward.h"
+
+// Account, rewrite and route a packet of this flow.
+void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
+                    enum sl_dir dir);
+
+// No flow has this tuple: make one, or say why not.
+void sl_forward_miss(struct sl_forwarder *fw, struct sl_pkt *pkt);
+
+// One flow more or less on a backend, for least-connections and for operators.
+void sl_forward_load(struct sl_forwarder *fw, uint16_t backend, int32_t change);
+
+void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                                 const struct sl_flow *flow, const struct sl_ip *backend);
+void sl_forward_leave_towards(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_ip *dst,
+                              uint16_t *hop_cache);
+
+#endif

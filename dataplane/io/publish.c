@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "publish.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <rte_rcu_qsbr.h>
+
+#define NO_ROW UINT32_MAX
+
+// The rows of one configuration, before they become the ones in force.
+struct draft {
+	struct sl_wire_header *config;
+	uint32_t *weights_milli, *rows_by_id;
+	uint16_t *backend_indices, *backend_generations, *next_hops, *vip_slots;
+	uint32_t rows_mask;
+};
+
+// Appliances that share VIPs must agree on this; fixed until a cluster key is configured.
+static const struct sl_hash_key shared_maglev_key = {UINT64_C(0x5a9e0c1f3d7b2846),
+                                                     UINT64_C(0xc31d84f26b0795ae)};
+
+int sl_publisher_init(struct sl_publisher *pub, struct sl_io *io, struct sl_slow *slow)
+{
+	struct sl_registry_slot *backend_slots, *vip_slots;
+
+	memset(pub, 0, sizeof(*pub));
+	pub->io = io;
+	pub->slow = slow;
+	pub->stats = io->stats;
+	pub->maglev_key = shared_maglev_key;
+	backend_slots = calloc(SL_MAX_BACKENDS, sizeof(*backend_slots));
+	vip_slots = calloc(SL_MAX_VIPS, sizeof(*vip_slots));
+	for (uint32_t w = 0; w < io->n_workers; w++)
+		pub->others_load[w] = calloc(SL_MAX_BACKENDS, sizeof(uint32_t));
+	if (backend_slots == NULL || vip_slots == NULL)
+		return -ENOMEM;
+	for (uint32_t w = 0; w < io->n_workers; w++) {
+		if (pub->others_load[w] == NULL)
+			return -ENOMEM;
+	}
+	sl_registry_init(&pub->backends, backend_slots, SL_MAX_BACKENDS);
+	sl_registry_init(&pub->vips, vip_slots, SL_MAX_VIPS);
+	return 0;
+}
+
+static void draft_free(struct draft *d)
+{
+	free(d->config);
+	free(d->weights_milli);
+	free(d->rows_by_id);
+	free(d->backend_indices);
+	free(d->backend_generations);
+	free(d->next_hops);
+	free(d->vip_slots);
+}
+
+static struct draft in_force(const struct sl_publisher *pub)
+{
+	return (struct draft){pub->config,
+	                      pub->weights_milli,
+	                      pub->rows_by_id,
+	                      pub->backend_indices,
+	                      pub->backend_generations,
+	                      pub->next_hops,
+	                      pub->vip_slots,
+	                      pub->rows_mask};
+}
+
+void sl_publisher_fini(struct sl_publisher *pub)
+{
+	struct draft d = in_force(pub);
+
+	draft_free(&d);
+	sl_snapshot_free(pub->current);
+	sl_snapshot_free(pub->retiring);
+	free(pub->backends.slots);
+	free(pub->vips.slots);
+	for (uint32_t w = 0; w < pub->io->n_workers; w++)
+		free(pub->others_load[w]);
+}
+
+static void publish(struct sl_publisher *pub, struct sl_snapshot *snap)
+{
+	pub->retiring = pub->current;
+	pub->current = snap;
+	pub->epoch = snap->epoch;
+	atomic_store_explicit(&pub->io->snapshot, snap, memory_order_release);
+	pub->token = rte_rcu_qsbr_start(pub->io->qsbr);
+	pub->is_waiting = true;
+	sl_stat_set(&pub->stats->epoch, pub->epoch);
+	sl_stat_set(&pub->stats->generation, pub->generation);
+	sl_stat_add(&pub->stats->config_applied, 1);
+}
+
+static bool has_no_flows(void *ctx, uint32_t backend)
+{
+	struct sl_publisher *pub = ctx;
+	uint64_t n_flows = 0;
+
+	for (uint32_t w = 0; w < pub->io->n_workers; w++)
+		n_flows +=
+			sl_stat_get(&sl_stats_backend_at(pub->io->stats, w, backend)->flows_active);
+	return n_flows == 0;
+}
+
+// VIP slots only name counters: a flow that still counts there does no harm to a new owner's
+// baseline.
+static bool is_always_idle(void *ctx, uint32_t slot)
+{
+	(void)ctx;
+	(void)slot;
+	return true;
+}
+
+static int draft_alloc(struct draft *d, const struct sl_wire_header *body, size_t n_bytes)
+{
+	size_t n_be = body->n_backends, n_slots = 2;
+
+	while (n_slots < 2 * (n_be + 1))
+		n_slots *= 2;
+	memset(d, 0, sizeof(*d));
+	d->rows_mask = (uint32_t)n_slots - 1;
+	d->config = malloc(n_bytes);
+	d->weights_milli = calloc(n_be + 1, sizeof(*d->weights_milli));
+	d->rows_by_id = malloc(n_slots * sizeof(*d->rows_by_id));
+	d->backend_indices = calloc(n_be + 1, sizeof(uint16_t));
+	d->backend_generations = calloc(n_be + 1, sizeof(uint16_t));
+	d->next_hops = calloc(n_be + 1, sizeof(uint16_t));
+	d->vip_slots = calloc((size_t)body->n_vips + 1, sizeof(uint16_t));
+	if (d->config == NULL || d->weights_milli == NULL || d->rows_by_id == NULL ||
+	    d->backend_indices == NULL || d->backend_generations == NULL || d->next_hops == NULL ||
+	    d->vip_slots == NULL)
+		return -ENOMEM;
+	memcpy(d->config, body, n_bytes);
+	return 0;
+}
+
+static void index_rows(struct draft *d)
+{
+	const struct sl_wire_backend *be = sl_wire_backends(d->config);
+
+	memset(d->rows_by_id, 0xff, ((size_t)d->rows_mask + 1) * sizeof(*d->rows_by_id));
+	for (uint32_t i = 0; i < d->config->n_backends; i++) {
+		uint32_t slot = (uint32_t)sl_mix64(be[i].id) & d->rows_mask;
+
+		while (d->rows_by_id[slot] != NO_ROW)
+			slot = (slot + 1) & d->rows_mask;
+		d->rows_by_id[slot] = i;
+		d->weights_milli[i] = be[i].weight_milli;
+	}
+}
+
+static uint32_t row_of(const struct sl_publisher *pub, uint64_t id)
+{
+	const struct sl_wire_backend *be = sl_wire_backends(pub->config);
+	uint32_t slot = (uint32_t)sl_mix64(id) & pub->rows_mask;
+
+	while (pub->rows_by_id[slot] != NO_ROW) {
+		if (be[pub->rows_by_id[slot]].id == id)
+			return pub->rows_by_id[slot];
+		slot = (slot + 1) & pub->rows_mask;
+	}
+	return NO_ROW;
+}
+
+// Indices for all backends and slots for all VIPs of a configuration. 0 or -ENOSPC/-ENOMEM.
+static int assign(struct sl_publisher *pub, const struct sl_wire_header *config,
+                  uint16_t *backend_indices, uint16_t *vip_slots)
+{
+	const struct sl_wire_backend *be = sl_wire_backends(config);
+	const struct sl_wire_vip *vip = sl_wire_vips(config);
+	uint32_t n_ids = RTE_MAX(config->n_backends, config->n_vips);
+	uint64_t *ids = calloc((size_t)n_ids + 1, sizeof(*ids));
+	uint32_t *unique_of = calloc((size_t)config->n_vips + 1, sizeof(*unique_of));
+	uint32_t n_unique = 0;
+	int err = -ENOMEM;
+
+	if (ids == NULL || unique_of == NULL)
+		goto out;
+	for (uint32_t i = 0; i < config->n_backends; i++)
+		ids[i] = be[i].id;
+	sl_registry_reap(&pub->backends, has_no_flows, pub);
+	err = sl_registry_assign(&pub->backends, ids, config->n_backends, backend_indices);
+	if (err != 0)
+		goto out;
+	for (uint32_t i = 0; i < config->n_vips; i++) { // rows of one VIP stand together
+		if (i == 0 || vip[i].id != vip[i - 1].id)
+			ids[n_unique++] = vip[i].id;
+		unique_of[i] = n_unique - 1;
+	}
+	sl_registry_reap(&pub->vips, is_always_idle, pub);
+	err = sl_registry_assign(&pub->vips, ids, n_unique, vip_slots);
+	for (uint32_t i = config->n_vips; err == 0 && i > 0; i--)
+		vip_slots[i - 1] = vip_slots[unique_of[i - 1]];
+out:
+	free(ids);
+	free(unique_of);
+	return err;
+}
+
+// Put the registries back to the configuration in force.
+static void unassign(struct sl_publisher *pub)
+{
+	if (pub->config != NULL)
+		assign(pub, pub->config, pub->backend_indices, pub->vip_slots);
+}
+
+static void show_slots(struct sl_publisher *pub)
+{
+	for (uint32_t i = 0; i < pub->backends.n_slots; i++) {
+		struct sl_stats_slot *slot = sl_stats_backend_slot_at(pub->io->stats, i);
+
+		sl_stat_set(&slot->generation, pub->backends.slots[i].generation);
+		sl_stat_set(&slot->id, pub->backends.slots[i].id);
+	}
+	for (uint32_t i = 0; i < pub->vips.n_slots; i++) {
+		struct sl_stats_slot *slot = sl_stats_vip_slot_at(pub->io->stats, i);
+
+		sl_stat_set(&slot->generation, pub->vips.slots[i].generation);
+		sl_stat_set(&slot->id, pub->vips.slots[i].id);
+	}
+}
+
+static struct sl_snapshot *build(const struct sl_publisher *pub, const struct draft *d,
+                                 uint64_t epoch)
+{
+	struct sl_snap_inputs in = {.config = d->config,
+	                            .weights_milli = d->weights_milli,
+	                            .backend_indices = d->backend_indices,
+	                            .backend_generations = d->backend_generations,
+	                            .vip_slots = d->vip_slots,
+	                            .next_hops = d->next_hops,
+	                            .epoch = epoch,
+	                            .maglev_key = pub->maglev_key};
+
+	return sl_snapshot_build(&in);
+}
+
+static void adopt(struct sl_publisher *pub, const struct draft *d)
+{
+	struct draft old = in_force(pub);
+
+	pub->config = d->config;
+	pub->weights_milli = d->weights_milli;
+	pub->rows_by_id = d->rows_by_id;
+	pub->rows_mask = d->rows_mask;
+	pub->backend_indices = d->backend_indices;
+	pub->backend_generations = d->backend_generations;
+	pub->next_hops = d->next_hops;
+	pub->vip_slots = d->vip_slots;
+	pub->generation = d->config->generation;
+	draft_free(&old);
+}
+
+static enum sl_ipc_status check_epoch(const struct sl_publisher *pub, uint64_t epoch, char *reason,
+                                      size_t reason_bytes)
+{
+	if (epoch > pub->epoch)
+		return SL_IPC_OK;
+	snprintf(reason, reason_bytes, "epoch %lu is not above %lu, which is in force",
+	         (unsigned long)epoch, (unsigned long)pub->epoch);
+	return SL_IPC_STALE;
+}
+
+// Fill the draft's rows; the registries are changed, so the caller undoes that on failure.
+static int fill_draft(struct sl_publisher *pub, struct draft *d)
+{
+	const struct sl_wire_backend *be = sl_wire_backends(d->config);
+	int err = assign(pub, d->config, d->backend_indices, d->vip_slots);
+
+	if (err != 0)
+		return err;
+	for (uint32_t i = 0; i < d->config->n_backends; i++) {
+		d->backend_generations[i] = pub->backends.slots[d->backend_indices[i]].generation;
+		d->next_hops[i] = sl_slow_pin(pub->slow, &be[i].address);
+	}
+	index_rows(d);
+	return 0;
+}
+
+enum sl_ipc_status sl_publisher_apply_config(struct sl_publisher *pub, const void *body,
+                                             size_t n_bytes, char *reason, size_t reason_bytes)
+{
+	enum sl_ipc_status status =
+		sl_wire_check(body, n_bytes, SL_WIRE_CONFIG, reason, reason_bytes);
+	const struct sl_wire_header *h = body;
+	struct sl_snapshot *snap = NULL;
+	struct draft d = {0};
+	int err;
+
+	if (status == SL_IPC_OK)
+		status = check_epoch(pub, h->epoch, reason, reason_bytes);
+	if (status != SL_IPC_OK)
+		return status;
+	err = draft_alloc(&d, h, n_bytes);
+	if (err == 0)
+		err = fill_draft(pub, &d);
+	if (err == 0) {
+		snap = build(pub, &d, h->epoch);
+		err = snap == NULL ? -errno : 0;
+	}
+	if (err != 0) {
+		unassign(pub);
+		draft_free(&d);
+		snprintf(reason, reason_bytes, "%s",
+		         err == -ENOSPC ? "more backends or VIPs than the data plane has room for"
+		                        : "out of memory");
+		return err == -ENOSPC ? SL_IPC_NO_SPACE : SL_IPC_INTERNAL;
+	}
+	adopt(pub, &d);
+	show_slots(pub);
+	publish(pub, snap);
+	if (pub->changed != NULL)
+		pub->changed(pub->changed_ctx);
+	return SL_IPC_OK;
+}
+
+enum sl_ipc_status sl_publisher_apply_weights(struct sl_publisher *pub, const void *body,
+                                              size_t n_bytes, char *reason, size_t reason_bytes)
+{
+	enum sl_ipc_status status =
+		sl_wire_check(body, n_bytes, SL_WIRE_WEIGHTS, reason, reason_bytes);
+	const struct sl_wire_header *h = body;
+	const struct sl_wire_weight *rows;
+	struct sl_snapshot *snap;
+	struct draft d;
+
+	if (status == SL_IPC_OK)
+		status = check_epoch(pub, h->epoch, reason, reason_bytes);
+	if (status != SL_IPC_OK)
+		return status;
+	if (pub->config == NULL || h->generation != pub->generation) {
+		snprintf(reason, reason_bytes, "weights are for generation %lu, in force is %lu",
+		         (unsigned long)h->generation, (unsigned long)pub->generation);
+		return SL_IPC_STALE;
+	}
+	d = in_force(pub);
+	d.weights_milli = malloc(((size_t)pub->config->n_backends + 1) * sizeof(uint32_t));
+	if (d.weights_milli == NULL)
+		goto no_memory;
+	memcpy(d.weights_milli, pub->weights_milli, pub->config->n_backends * sizeof(uint32_t));
+	rows = sl_wire_weights(h);
+	for (uint32_t i = 0; i < h->n_weights; i++) {
+		uint32_t row = row_of(pub, rows[i].id);
+
+		if (row == NO_ROW) {
+			snprintf(reason, reason_bytes, "weight row %u names no backend", i);
+			free(d.weights_milli);
+			return SL_IPC_INVALID;
+		}
+		d.weights_milli[row] = rows[i].weight_milli;
+	}
+	snap = build(pub, &d, h->epoch);
+	if (snap == NULL)
+		goto no_memory;
+	free(pub->weights_milli);
+	pub->weights_milli = d.weights_milli;
+	publish(pub, snap);
+	return SL_IPC_OK;
+
+no_memory:
+	free(d.weights_milli);
+	snprintf(reason, reason_bytes, "out of memory");
+	return SL_IPC_INTERNAL;
+}
+
+// For each worker, what all the others hold. A worker adds its own exact count.
+static void fold_loads(struct sl_publisher *pub)
+{
+	uint32_t n_workers = pub->io->n_workers;
+
+	if (n_workers < 2 || pub->current == NULL)
+		return;
+	for (uint32_t b = 0; b < pub->current->n_backends; b++) {
+		uint32_t n_flows[SL_MAX_WORKERS], total = 0;
+
+		for (uint32_t w = 0; w < n_workers; w++) {
+			n_flows[w] = (uint32_t)sl_stat_get(
+				&sl_stats_backend_at(pub->io->stats, w, b)->flows_active);
+			total += n_flows[w];
+		}
+		for (uint32_t w = 0; w < n_workers; w++)
+			__atomic_store_n(&pub->others_load[w][b], total - n_flows[w],
+			                 __ATOMIC_RELAXED);
+	}
+}
+
+void sl_publisher_poll(struct sl_publisher *pub)
+{
+	fold_loads(pub);
+	if (!pub->is_waiting || rte_rcu_qsbr_check(pub->io->qsbr, pub->token, false) != 1)
+		return;
+	pub->is_waiting = false;
+	pub->acked_epoch = pub->epoch;
+	sl_snapshot_free(pub->retiring);
+	pub->retiring = NULL;
+}

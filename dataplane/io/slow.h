@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Slow path of the main core: ARP, neighbour discovery, echo to our addresses, and packets that
+// wait for a neighbour. Single writer of the neighbour table.
+//
+// Bounds:  3 packets wait per neighbour, SL_SLOW_HELD in all, until it answers or is given up.
+// Answers: for our port addresses on their port, for VIPs on every port.
+// Thread:  main core.
+#ifndef SLUICE_IO_SLOW_H
+#define SLUICE_IO_SLOW_H
+
+#include "worker.h"
+
+#define SL_SLOW_HELD      512
+#define SL_SLOW_TICK_ROWS 2048 // neighbour rows looked at per turn
+#define SL_SLOW_TICK_NS   (100 * SL_NS_PER_MS)
+
+struct sl_slow_held {
+	struct rte_mbuf *m;
+	uint16_t row;
+};
+
+struct sl_slow {
+	struct sl_io *io;
+	struct sl_neigh_table *neighs;
+	const struct sl_route_table *routes;
+	struct sl_stats_header *stats;
+	struct sl_slow_held held[SL_SLOW_HELD];
+	uint32_t n_held;
+	uint32_t next_row; // where the timer walk goes on
+	uint64_t now_ns;   // of the last poll
+};
+
+void sl_slow_init(struct sl_slow *slow, struct sl_io *io, struct sl_neigh_table *neighs,
+                  const struct sl_route_table *routes, uint64_t now_ns);
+
+// Pinned neighbour for an address we will send to for long (backend, gateway). SL_NEIGH_NONE if
+// no route leads there or the table is full.
+uint16_t sl_slow_pin(struct sl_slow *slow, const struct sl_ip *dst);
+
+// Take what the workers handed over; run timers. True if there was a packet.
+bool sl_slow_poll(struct sl_slow *slow, uint64_t now_ns);
+
+// Tell the network that an address is here: gratuitous ARP or unsolicited NA on every port.
+void sl_slow_announce(struct sl_slow *slow, const struct sl_ip *address);
+
+void sl_slow_fini(struct sl_slow *slow);
+
+#endif

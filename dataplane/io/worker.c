@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_malloc.h>
+
+#define IDLE_MAX_US 200 // the longest nap; also bounds how long a new snapshot waits for us
+#define IDLE_SPINS  64  // empty turns before the first nap
+
+uint64_t sl_clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * SL_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static void free_counted(struct rte_mbuf *m, sl_stat *drops, enum sl_drop why)
+{
+	sl_stat_add(&drops[why], 1);
+	rte_pktmbuf_free(m);
+}
+
+void sl_io_hand(struct sl_io *io, uint32_t to, uint32_t from, struct rte_mbuf *m, sl_stat *drops)
+{
+	if (rte_ring_sp_enqueue(io->rings[to][from], m) == 0)
+		return;
+	free_counted(m, drops, to == io->n_workers ? SL_DROP_SLOW_FULL : SL_DROP_HANDOFF_FULL);
+}
+
+static void hand(struct sl_worker *worker, uint32_t to, struct rte_mbuf *m)
+{
+	struct rte_ring *ring = worker->io->rings[to][worker->index];
+
+	if (rte_ring_sp_enqueue(ring, m) == 0)
+		sl_stat_add(&worker->stats->handed_pkts, 1);
+	else
+		free_counted(m, worker->stats->drops,
+		             to == worker->io->n_workers ? SL_DROP_SLOW_FULL
+		                                         : SL_DROP_HANDOFF_FULL);
+}
+
+static void flush_port(struct sl_worker *worker, uint32_t port)
+{
+	struct sl_stats_port *stats = sl_stats_port_at(worker->io->stats, worker->index, port);
+	const struct sl_port *p = &worker->io->ports->ports[port];
+	uint32_t n = worker->n_tx[port];
+	uint64_t n_bytes = 0;
+	uint16_t n_sent;
+
+	for (uint32_t i = 0; i < n; i++)
+		n_bytes += rte_pktmbuf_pkt_len(worker->tx[port][i]);
+	n_sent = rte_eth_tx_burst(p->id, p->tx_queue[worker->index], worker->tx[port], (uint16_t)n);
+	for (uint32_t i = n_sent; i < n; i++) { // full queue: never spin, count
+		n_bytes -= rte_pktmbuf_pkt_len(worker->tx[port][i]);
+		free_counted(worker->tx[port][i], worker->stats->drops, SL_DROP_TX_FULL);
+	}
+	sl_stat_add(&worker->stats->tx_pkts, n_sent);
+	sl_stat_add(&stats->tx_pkts, n_sent);
+	sl_stat_add(&stats->tx_bytes, n_bytes);
+	worker->n_tx[port] = 0;
+}
+
+static void transmit(struct sl_worker *worker, struct rte_mbuf *m, uint32_t port)
+{
+	const struct sl_port *p = &worker->io->ports->ports[port];
+
+	if (p->tx_queue[worker->index] == SL_NO_QUEUE) {
+		hand(worker, p->tx_worker, m);
+		return;
+	}
+	if (worker->n_tx[port] == SL_TX_BUFFER)
+		flush_port(worker, port);
+	worker->tx[port][worker->n_tx[port]++] = m;
+}
+
+// Carry out what was decided.
+static void obey(struct sl_worker *worker, struct sl_pkt *pkt)
+{
+	struct rte_mbuf *m = sl_mbuf_of(pkt);
+
+	switch (pkt->verdict) {
+	case SL_VERDICT_SEND:
+		transmit(worker, m, pkt->out_port);
+		break;
+	case SL_VERDICT_DROP:
+		free_counted(m, worker->stats->drops, pkt->drop);
+		break;
+	case SL_VERDICT_HANDOFF:
+		hand(worker, pkt->owner, m);
+		break;
+	default: // SLOW, RESOLVE
+		hand(worker, worker->io->n_workers, m);
+		break;
+	}
+}
+
+static void decide_all(struct sl_worker *worker)
+{
+	sl_forward_burst(&worker->fw, worker->decide, worker->n_decide);
+	for (uint32_t i = 0; i < worker->n_decide; i++)
+		obey(worker, worker->decide[i]);
+	worker->n_decide = 0;
+}
+
+static void queue_decision(struct sl_worker *worker, struct sl_pkt *pkt)
+{
+	if (worker->n_decide == RTE_DIM(worker->decide))
+		decide_all(worker);
+	worker->decide[worker->n_decide++] = pkt;
+}
+
+static void receive_one(struct sl_worker *worker, struct rte_mbuf *m, uint32_t port)
+{
+	struct sl_pkt *pkt = sl_pkt_of(m);
+
+	if (unlikely(m->nb_segs != 1)) { // larger than one buffer: not at the MTU we set up
+		free_counted(m, worker->stats->drops, SL_DROP_BAD_HEADER);
+		return;
+	}
+	pkt->data = rte_pktmbuf_mtod(m, uint8_t *);
+	pkt->len = rte_pktmbuf_data_len(m);
+	pkt->in_port = (uint16_t)port;
+	sl_forward_classify(&worker->fw, pkt);
+	if (likely(pkt->verdict == SL_VERDICT_DECIDE))
+		queue_decision(worker, pkt);
+	else
+		obey(worker, pkt);
+}
+
+static uint32_t receive(struct sl_worker *worker, uint32_t port, uint32_t queue)
+{
+	struct sl_stats_port *stats = sl_stats_port_at(worker->io->stats, worker->index, port);
+	struct rte_mbuf *pkts[SL_BURST];
+	uint64_t n_bytes = 0;
+	uint16_t n = rte_eth_rx_burst(worker->io->ports->ports[port].id, (uint16_t)queue, pkts,
+	                              SL_BURST);
+
+	if (n == 0)
+		return 0;
+	for (uint16_t i = 0; i < n; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(pkts[i], void *));
+	for (uint16_t i = 0; i < n; i++)
+		n_bytes += rte_pktmbuf_pkt_len(pkts[i]);
+	sl_stat_add(&worker->stats->rx_pkts, n);
+	sl_stat_add(&stats->rx_pkts, n);
+	sl_stat_add(&stats->rx_bytes, n_bytes);
+	for (uint16_t i = 0; i < n; i++)
+		receive_one(worker, pkts[i], port);
+	return n;
+}
+
+static uint32_t take(struct sl_worker *worker, uint32_t from)
+{
+	struct rte_ring *ring = worker->io->rings[worker->index][from];
+	void *pkts[SL_BURST];
+	uint32_t n = rte_ring_sc_dequeue_burst(ring, pkts, SL_BURST, NULL);
+
+	if (n == 0)
+		return 0;
+	sl_stat_add(&worker->stats->taken_pkts, n);
+	for (uint32_t i = 0; i < n; i++) {
+		struct sl_pkt *pkt = sl_pkt_of(pkts[i]);
+
+		if (pkt->verdict == SL_VERDICT_SEND)
+			transmit(worker, pkts[i], pkt->out_port);
+		else if (worker->fw.snap != NULL)
+			queue_decision(worker, pkt);
+		else
+			free_counted(pkts[i], worker->stats->drops, SL_DROP_NO_VIP);
+	}
+	return n;
+}
+
+static uint32_t receive_all(struct sl_worker *worker)
+{
+	const struct sl_ports *ports = worker->io->ports;
+	uint32_t n = 0;
+
+	for (uint32_t p = 0; p < ports->n_ports; p++) {
+		for (uint32_t q = 0; q < ports->ports[p].n_queues; q++) {
+			if (sl_ports_queue_worker(ports, p, q) == worker->index)
+				n += receive(worker, p, q);
+		}
+	}
+	for (uint32_t from = 0; from <= worker->io->n_workers; from++) {
+		if (from != worker->index)
+			n += take(worker, from);
+	}
+	return n;
+}
+
+bool sl_worker_poll(struct sl_worker *worker, uint64_t now_ns)
+{
+	struct sl_forwarder *fw = &worker->fw;
+	uint32_t n;
+
+	// Valid until the quiescent state at the end of this turn.
+	fw->snap = atomic_load_explicit(&worker->io->snapshot, memory_order_acquire);
+	fw->now = (uint32_t)(now_ns / SL_FLOW_TICK_NS);
+	n = receive_all(worker);
+	decide_all(worker);
+	for (uint32_t p = 0; p < worker->io->ports->n_ports; p++) {
+		if (worker->n_tx[p] != 0)
+			flush_port(worker, p);
+	}
+	sl_flow_expire(fw->flows, fw->now, SL_EXPIRE_EACH);
+	sl_stat_set(&worker->stats->epoch, fw->snap != NULL ? fw->snap->epoch : 0);
+	sl_stat_set(&worker->stats->heartbeat_ns, now_ns);
+	sl_stat_add(&worker->stats->loops, 1);
+	rte_rcu_qsbr_quiescent(worker->io->qsbr, worker->index);
+	return n != 0;
+}
+
+static void nap(uint32_t us)
+{
+	struct timespec t = {.tv_nsec = (long)(us * SL_NS_PER_US)};
+
+	nanosleep(&t, NULL);
+}
+
+int sl_worker_run(void *arg)
+{
+	struct sl_worker *worker = arg;
+	uint64_t before = rte_rdtsc();
+	uint32_t n_empty = 0;
+
+	prctl(PR_SET_TIMERSLACK, 1000UL); // ns: or a nap of 10 us takes 60
+	while (!atomic_load_explicit(&worker->io->is_stopping, memory_order_relaxed)) {
+		bool is_busy = sl_worker_poll(worker, sl_clock_ns());
+		uint64_t now = rte_rdtsc();
+
+		sl_stat_add(is_busy ? &worker->stats->busy_cycles : &worker->stats->idle_cycles,
+		            now - before);
+		before = now;
+		n_empty = is_busy ? 0 : n_empty + 1;
+		if (worker->io->is_sleepy && n_empty > IDLE_SPINS)
+			nap(RTE_MIN(n_empty - IDLE_SPINS, (uint32_t)IDLE_MAX_US));
+	}
+	rte_rcu_qsbr_thread_offline(worker->io->qsbr, worker->index);
+	return 0;
+}
+
+static void *map_zeroed(size_t n_bytes)
+{
+	void *mem = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE,
+	                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (mem == MAP_FAILED)
+		return NULL;
+	madvise(mem, n_bytes, MADV_HUGEPAGE); // fewer TLB misses; fine if the kernel declines
+	return mem;
+}
+
+static void point_stats(struct sl_worker *worker, void *base)
+{
+	worker->stats = sl_stats_worker_at(base, worker->index);
+	worker->fw.stats = worker->stats;
+	worker->fw.backend_stats = sl_stats_backend_at(base, worker->index, 0);
+	worker->fw.vip_stats = sl_stats_vip_at(base, worker->index, 0);
+}
+
+struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
+                                const struct sl_worker_params *params)
+{
+	struct sl_worker *worker = aligned_alloc(64, RTE_ALIGN(sizeof(*worker), 64));
+	struct sl_flow_params flow_params = {.n_flows = params->n_flows,
+	                                     .key = params->table_key,
+	                                     .now = (uint32_t)(sl_clock_ns() / SL_FLOW_TICK_NS)};
+
+	if (worker == NULL)
+		return NULL;
+	memset(worker, 0, sizeof(*worker));
+	worker->io = io;
+	worker->index = index;
+	worker->flow_bytes = sl_flow_table_bytes(params->n_flows);
+	worker->flow_memory = map_zeroed(worker->flow_bytes);
+	worker->loads = calloc(2 * SL_MAX_BACKENDS, sizeof(*worker->loads));
+	if (worker->flow_memory == NULL || worker->loads == NULL)
+		goto err;
+	worker->fw = (struct sl_forwarder){
+		.worker = index,
+		.n_workers = io->n_workers,
+		.flows = sl_flow_table_init(worker->flow_memory, worker->flow_bytes, &flow_params),
+		.routes = params->routes,
+		.neighs = params->neighs,
+		.others_load = params->others_load,
+		.own_load = worker->loads,
+		.entries = worker->loads + SL_MAX_BACKENDS,
+		.port_macs = (const uint8_t(*)[6])io->ports->macs,
+		.steer_seed = params->steer_seed,
+	};
+	if (worker->fw.flows == NULL)
+		goto err;
+	point_stats(worker, io->stats);
+	sl_forward_init(&worker->fw);
+	sl_flow_table_on_gone(worker->fw.flows, sl_forward_flow_gone, &worker->fw);
+	rte_rcu_qsbr_thread_register(io->qsbr, index);
+	rte_rcu_qsbr_thread_online(io->qsbr, index);
+	io->workers[index] = worker;
+	return worker;
+err:
+	sl_worker_free(worker);
+	errno = ENOMEM;
+	return NULL;
+}
+
+void sl_worker_free(struct sl_worker *worker)
+{
+	if (worker == NULL)
+		return;
+	if (worker->flow_memory != NULL)
+		munmap(worker->flow_memory, worker->flow_bytes);
+	free(worker->loads);
+	free(worker);
+}
+
+int sl_io_init(struct sl_io *io, uint32_t n_workers)
+{
+	char name[RTE_RING_NAMESIZE];
+
+	io->n_workers = n_workers;
+	io->qsbr = rte_zmalloc(NULL, rte_rcu_qsbr_get_memsize(SL_MAX_WORKERS), 64);
+	if (io->qsbr == NULL || rte_rcu_qsbr_init(io->qsbr, SL_MAX_WORKERS) != 0)
+		return -ENOMEM;
+	for (uint32_t to = 0; to <= n_workers; to++) {
+		for (uint32_t from = 0; from <= n_workers; from++) {
+			if (to == from)
+				continue;
+			snprintf(name, sizeof(name), "sl_%u_%u", to, from);
+			io->rings[to][from] = rte_ring_create(name, SL_RING_PKTS, SOCKET_ID_ANY,
+			                                      RING_F_SP_ENQ | RING_F_SC_DEQ);
+			if (io->rings[to][from] == NULL)
+				return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+void sl_io_fini(struct sl_io *io)
+{
+	void *m;
+
+	for (uint32_t to = 0; to <= io->n_workers; to++) {
+		for (uint32_t from = 0; from <= io->n_workers; from++) {
+			while (io->rings[to][from] != NULL &&
+			       rte_ring_sc_dequeue(io->rings[to][from], &m) == 0)
+				rte_pktmbuf_free(m);
+			rte_ring_free(io->rings[to][from]);
+		}
+	}
+	rte_free(io->qsbr);
+}

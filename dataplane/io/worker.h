@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Worker: one core's run-to-completion loop between ports, rings and the forwarder. It decides
+// nothing: verdicts come from core/forward.h.
+//
+// Rings:   one single-producer single-consumer ring from every core to every other (index n_workers
+//          is the main core). A ring carries packets to decide (HANDOFF) and packets to send
+//          (SEND).
+// Thread:  struct sl_worker belongs to its core; struct sl_io is shared: read-only after start
+// except
+//          where marked.
+#ifndef SLUICE_IO_WORKER_H
+#define SLUICE_IO_WORKER_H
+
+#include <stdatomic.h>
+
+#include <rte_rcu_qsbr.h>
+#include <rte_ring.h>
+
+#include "forward.h"
+#include "ports.h"
+
+#define SL_RING_PKTS   2048
+#define SL_TX_BUFFER   64
+#define SL_EXPIRE_EACH 32 // wheel entries looked at per loop
+
+struct sl_worker;
+
+struct sl_io {
+	struct sl_ports *ports;
+	uint32_t n_workers;
+	bool is_sleepy;                                                 // idle: sleep
+	struct rte_ring *rings[SL_MAX_WORKERS + 1][SL_MAX_WORKERS + 1]; // [to][from]
+	struct sl_worker *workers[SL_MAX_WORKERS];
+	struct rte_rcu_qsbr *qsbr;
+	void *stats; // base of the segment
+	// --- main writes ---
+	_Atomic(const struct sl_snapshot *) snapshot;
+	_Atomic bool is_stopping;
+};
+
+struct sl_worker {
+	struct sl_io *io;
+	uint32_t index;
+	struct sl_forwarder fw;
+	struct sl_stats_worker *stats;
+	struct rte_mbuf *tx[SL_MAX_PORTS][SL_TX_BUFFER];
+	uint32_t n_tx[SL_MAX_PORTS];
+	struct sl_pkt *decide[SL_BURST * 2];
+	uint32_t n_decide;
+	uint32_t idle_us;
+	void *flow_memory; // of the table
+	size_t flow_bytes;
+	uint32_t *loads; // own_load, then entries
+};
+
+// Makes rings and the QSBR variable. ports and stats are set by the caller first. 0 or -errno.
+int sl_io_init(struct sl_io *io, uint32_t n_workers);
+void sl_io_fini(struct sl_io *io);
+
+struct sl_worker_params {
+	const struct sl_route_table *routes;
+	struct sl_neigh_table *neighs;
+	const uint32_t *others_load;
+	uint64_t steer_seed;
+	struct sl_hash_key table_key;
+	uint32_t n_flows;
+};
+
+// NULL with errno. Registers itself with io.
+struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
+                                const struct sl_worker_params *params);
+void sl_worker_free(struct sl_worker *worker);
+
+// One turn of the loop; true if it moved a packet. For tests, and the body of sl_worker_run.
+bool sl_worker_poll(struct sl_worker *worker, uint64_t now_ns);
+
+// Runs until io->is_stopping (an lcore function).
+int sl_worker_run(void *worker);
+
+// Hands an mbuf with its verdict set to another core; the mbuf is freed and counted when full.
+void sl_io_hand(struct sl_io *io, uint32_t to, uint32_t from, struct rte_mbuf *m, sl_stat *drops);
+
+uint64_t sl_clock_ns(void);
+
+#endif

@@ -1,9 +1,0 @@
-// SPDX-License-Identifier: Apache-2.0
-#include "sl_check.h"
-
-#include "pick.h"
-
-int main(void)
-{
-	return sl_check_run(suite_create("pick"));
-}
