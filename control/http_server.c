@@ -159,6 +159,7 @@ static enum MHD_Result first_call(struct sl_http_server *server, struct MHD_Conn
 	return MHD_YES;
 }
 
+// The eight parameters are libmicrohttpd's.
 static enum MHD_Result access_handler(void *ctx, struct MHD_Connection *connection, const char *url,
                                       const char *method, const char *version, const char *upload,
                                       size_t *upload_bytes, void **slot)
