@@ -53,6 +53,16 @@ static uint16_t owner_of_client(const struct sl_forwarder *fw, const struct sl_i
 	return (uint16_t)(((words[0] & UINT32_MAX) * fw->n_workers) >> 32);
 }
 
+// The client's side of a connection has this end. Where a VIP is our own address too, fullnat's
+// local ports live there as well, and a port that is no service is one of those.
+static bool is_vip_end(const struct sl_forwarder *fw, const struct sl_ip *ip, uint16_t port_be,
+                       uint8_t proto)
+{
+	return sl_snapshot_has_address(fw->snap, ip) &&
+	       (sl_snapshot_vip(fw->snap, ip, proto, port_be) != NULL ||
+	        !sl_route_is_own_address(fw->routes, ip));
+}
+
 static uint16_t owner_of_local(const struct sl_forwarder *fw, uint16_t port_be)
 {
 	return fw->lane_owner[ntohs(port_be) % SL_FORWARD_PORT_LANES];
@@ -64,7 +74,7 @@ static uint16_t owner_of_error(const struct sl_forwarder *fw, const struct sl_pk
 {
 	const struct sl_tuple *in = &pkt->inner;
 
-	if (sl_snapshot_has_address(fw->snap, &in->src))
+	if (is_vip_end(fw, &in->src, in->sport_be, in->proto))
 		return owner_of_client(fw, &in->dst, in->dport_be, in->proto);
 	if (sl_route_is_own_address(fw->routes, &in->src))
 		return owner_of_local(fw, in->sport_be);
@@ -77,7 +87,7 @@ static uint16_t owner_of(const struct sl_forwarder *fw, const struct sl_pkt *pkt
 
 	if (pkt->kind == SL_PKT_ICMP_ERROR)
 		return owner_of_error(fw, pkt);
-	if (sl_snapshot_has_address(fw->snap, &t->dst))
+	if (is_vip_end(fw, &t->dst, t->dport_be, t->proto))
 		return owner_of_client(fw, &t->src, t->sport_be, t->proto);
 	if (sl_route_is_own_address(fw->routes, &t->dst))
 		return owner_of_local(fw, t->dport_be);

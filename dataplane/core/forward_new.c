@@ -82,7 +82,9 @@ static bool find_local_port(struct sl_forwarder *fw, struct sl_tuple *s2c)
 			continue; // at most SL_FORWARD_PORT_LANES in a row
 		n_probes++;
 		s2c->dport_be = htons(port);
-		if (sl_flow_find(fw->flows, s2c, sl_flow_hash(fw->flows, s2c), &dir) == NULL)
+		// Where our address is a VIP too, a packet to a service's port is a client's.
+		if (sl_snapshot_vip(fw->snap, &s2c->dst, s2c->proto, s2c->dport_be) == NULL &&
+		    sl_flow_find(fw->flows, s2c, sl_flow_hash(fw->flows, s2c), &dir) == NULL)
 			return true;
 	}
 	return false;

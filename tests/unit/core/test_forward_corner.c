@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Corners of the forwarder that a review found broken: each test failed before its fix.
+#include "forward_fixture.h"
+
+#define VIP    "203.0.113.10"
+#define CLIENT "198.51.100.7"
+
+static const struct sl_body_vip one_vip = {VIP, 443, 443, IPPROTO_TCP, 0};
+
+static uint16_t backend_of(const struct lab *lab)
+{
+	return lab->pkt.tuple.dst.bytes[15];
+}
+
+START_TEST(an_answered_connection_stays_when_its_backend_takes_no_flows_any_more)
+{
+	struct sl_body_pool pool = {.forward = SL_FORWARD_NAT,
+	                            .n_backends = 2,
+	                            .backends = {{"10.0.0.11", 0, 1000}, {"10.0.0.12", 0, 1000}}};
+	struct sl_body_spec spec = {1, 1, &one_vip, 1, &pool, 1};
+	struct lab *lab = lab_new(1);
+	struct sl_packet_spec in = lab_packet(CLIENT, VIP, 40000, 443), back;
+	uint16_t first;
+
+	lab_configure(lab, &spec);
+	ck_assert_int_eq(lab_send(lab, LAB_FRONT, &in), SL_VERDICT_SEND);
+	first = backend_of(lab);
+	back = lab_answer(lab, SL_TCP_SYN | SL_TCP_ACK);
+	ck_assert_int_eq(lab_send(lab, LAB_BACK, &back), SL_VERDICT_SEND);
+	pool.backends[first == 11 ? 0 : 1].weight_milli = 0;
+	lab_configure(lab, &spec);
+	ck_assert_int_eq(lab_send(lab, LAB_FRONT, &in), SL_VERDICT_SEND);
+	ck_assert_uint_eq(backend_of(lab), first);
+	lab_free(lab);
+}
+END_TEST
+
+// One address for everything: the port's own address is the VIP too.
+START_TEST(fullnat_replies_find_their_worker_when_the_vip_is_our_own_address)
+{
+	const struct sl_body_vip vip = {"10.0.0.1", 443, 443, IPPROTO_TCP, 0};
+	struct sl_body_pool pool = {.forward = SL_FORWARD_FULLNAT,
+	                            .n_backends = 1,
+	                            .backends = {{"10.0.0.11", 8000, 1000}}};
+	struct lab *lab = lab_new(4);
+
+	lab_configure(lab, &(struct sl_body_spec){1, 1, &vip, 1, &pool, 1});
+	for (uint16_t i = 0; i < 200; i++) {
+		struct sl_packet_spec in =
+			lab_packet("10.0.0.77", vip.address, (uint16_t)(40000 + i), 443);
+		struct sl_packet_spec back;
+
+		ck_assert_int_eq(lab_send(lab, LAB_BACK, &in), SL_VERDICT_SEND);
+		back = lab_answer(lab, SL_TCP_SYN | SL_TCP_ACK);
+		lab_send(lab, LAB_BACK, &back);
+		ck_assert_msg(lab->pkt.verdict != SL_VERDICT_DROP, "flow %u: %s", i,
+		              sl_drop_name(lab->pkt.drop));
+	}
+	lab_free(lab);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("forward_corner");
+	TCase *tc = tcase_create("corners");
+
+	tcase_add_test(tc, an_answered_connection_stays_when_its_backend_takes_no_flows_any_more);
+	tcase_add_test(tc, fullnat_replies_find_their_worker_when_the_vip_is_our_own_address);
+	suite_add_tcase(suite, tc);
+	return sl_check_run(suite);
+}
