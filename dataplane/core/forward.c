@@ -340,6 +340,27 @@ static void icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt)
 	}
 }
 
+static bool takes_flows(const struct sl_snapshot *snap, const struct sl_flow *flow)
+{
+	const struct sl_snap_backend *be = &snap->backends[flow->backend];
+
+	return flow->backend < snap->n_backends && be->pool != UINT16_MAX &&
+	       be->generation == flow->backend_generation && be->weight_milli > 0;
+}
+
+// A SYN that gets a flow of its own although its tuple has one: the connection before is over, or
+// it was never answered and its backend takes no flows any more (a client that asks a dead backend
+// again would keep it for as long as it asks).
+static bool is_new_connection(const struct sl_forwarder *fw, const struct sl_pkt *pkt,
+                              const struct sl_flow *flow)
+{
+	if (pkt->kind != SL_PKT_TCP ||
+	    (pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_ACK | SL_TCP_RST)) != SL_TCP_SYN)
+		return false;
+	return sl_tcp_syn_reopens(flow->state, pkt->tcp_seq, flow->syn_seq) ||
+	       (flow->state == SL_FLOW_NEW && !takes_flows(fw->snap, flow));
+}
+
 static void decide(struct sl_forwarder *fw, struct sl_pkt *pkt)
 {
 	struct sl_flow *flow;
@@ -350,9 +371,7 @@ static void decide(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		return;
 	}
 	flow = sl_flow_find(fw->flows, &pkt->tuple, pkt->hash, &dir);
-	if (flow != NULL && dir == SL_DIR_C2S && pkt->kind == SL_PKT_TCP &&
-	    (pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_ACK | SL_TCP_RST)) == SL_TCP_SYN &&
-	    sl_tcp_syn_reopens(flow->state, pkt->tcp_seq, flow->syn_seq)) {
+	if (flow != NULL && dir == SL_DIR_C2S && is_new_connection(fw, pkt, flow)) {
 		sl_flow_remove(fw->flows, flow);
 		flow = NULL;
 	}

@@ -12,6 +12,39 @@ static uint16_t backend_of(const struct lab *lab)
 	return lab->pkt.tuple.dst.bytes[15];
 }
 
+// RFC 9293 and reliability.md T1: the client asks again; a backend that died must not keep it.
+START_TEST(a_syn_asked_again_leaves_a_backend_that_takes_no_flows_any_more)
+{
+	struct sl_body_pool pool = {.forward =
+	                                    (uint8_t)(_i / 2 ? SL_FORWARD_DSR_L2 : SL_FORWARD_NAT),
+	                            .n_backends = 2,
+	                            .backends = {{"10.0.0.11", 0, 1000}, {"10.0.0.12", 0, 1000}}};
+	struct sl_body_spec spec = {1, 1, &one_vip, 1, &pool, 1};
+	struct lab *lab = lab_new(1);
+	struct sl_packet_spec in = lab_packet(CLIENT, VIP, 40000, 443);
+	uint8_t first, second;
+
+	lab_configure(lab, &spec);
+	ck_assert_int_eq(lab_send(lab, LAB_FRONT, &in), SL_VERDICT_SEND);
+	first = lab->frame[5];
+	ck_assert_int_eq(lab_send(lab, LAB_FRONT, &in), SL_VERDICT_SEND);
+	ck_assert_uint_eq(lab->frame[5], first); // alive: a retransmission stays
+	if (_i % 2 == 0) {
+		pool.backends[first == 11 ? 0 : 1].weight_milli = 0; // its probe failed
+		lab_configure(lab, &spec);
+	} else {
+		pool.n_backends = 1; // it left the configuration
+		pool.backends[0].address = first == 11 ? "10.0.0.12" : "10.0.0.11";
+		lab_configure_at(lab, &spec, 2);
+	}
+	ck_assert_int_eq(lab_send(lab, LAB_FRONT, &in), SL_VERDICT_SEND);
+	second = lab->frame[5];
+	ck_assert_uint_ne(second, first);
+	ck_assert_uint_eq(lab_flows(lab), 1);
+	lab_free(lab);
+}
+END_TEST
+
 START_TEST(an_answered_connection_stays_when_its_backend_takes_no_flows_any_more)
 {
 	struct sl_body_pool pool = {.forward = SL_FORWARD_NAT,
@@ -65,6 +98,8 @@ int main(void)
 	Suite *suite = suite_create("forward_corner");
 	TCase *tc = tcase_create("corners");
 
+	tcase_add_loop_test(tc, a_syn_asked_again_leaves_a_backend_that_takes_no_flows_any_more, 0,
+	                    4);
 	tcase_add_test(tc, an_answered_connection_stays_when_its_backend_takes_no_flows_any_more);
 	tcase_add_test(tc, fullnat_replies_find_their_worker_when_the_vip_is_our_own_address);
 	suite_add_tcase(suite, tc);
