@@ -32,8 +32,12 @@ static uint16_t pick_least(struct sl_forwarder *fw, const struct sl_snap_pool *p
 	                              .n_members = pool->n_members,
 	                              .limit_flows = pool->limit_flows};
 	struct sl_pick_load load = {.own = fw->own_load, .others = fw->others_load};
+	// A cursor shared by pools would start each behind where another stopped: with equal loads
+	// some members would never have their turn.
+	uint32_t *cursor = pool->balance == SL_BALANCE_LEAST_CONNECTIONS ? &fw->cursors[pool->row]
+	                                                                 : &fw->least_cursor;
 
-	return sl_pick_least_next(&least, &load, &fw->least_cursor, is_limited);
+	return sl_pick_least_next(&least, &load, cursor, is_limited);
 }
 
 static bool is_at_limit(const struct sl_forwarder *fw, const struct sl_snap_pool *pool,

@@ -68,6 +68,44 @@ START_TEST(an_answered_connection_stays_when_its_backend_takes_no_flows_any_more
 }
 END_TEST
 
+// Short connections on two pools by turns: each pool spreads its own evenly.
+START_TEST(least_connections_pools_do_not_disturb_each_others_turns)
+{
+	const struct sl_body_vip vips[] = {{VIP, 443, 443, IPPROTO_TCP, 0},
+	                                   {VIP, 8443, 8443, IPPROTO_TCP, 1}};
+	struct sl_body_pool pools[] = {
+		{.balance = SL_BALANCE_LEAST_CONNECTIONS,
+	         .n_backends = 4,
+	         .backends = {{"10.0.0.11", 8000, 1000},
+	                      {"10.0.0.12", 8000, 1000},
+	                      {"10.0.0.13", 8000, 1000},
+	                      {"10.0.0.14", 8000, 1000}}},
+		{.balance = SL_BALANCE_LEAST_CONNECTIONS,
+	         .n_backends = 2,
+	         .backends = {{"10.0.0.21", 8000, 1000}, {"10.0.0.22", 8000, 1000}}},
+	};
+	struct lab *lab = lab_new(1);
+	uint32_t n[256] = {0};
+
+	lab_configure(lab, &(struct sl_body_spec){1, 1, vips, 2, pools, 2});
+	for (uint16_t i = 0; i < 400; i++) {
+		struct sl_packet_spec in =
+			lab_packet(CLIENT, VIP, (uint16_t)(40000 + i), i % 2 ? 8443 : 443);
+		struct sl_packet_spec back;
+
+		ck_assert_int_eq(lab_send(lab, LAB_FRONT, &in), SL_VERDICT_SEND);
+		n[backend_of(lab)]++;
+		back = lab_answer(lab, SL_TCP_RST | SL_TCP_ACK); // over at once
+		ck_assert_int_eq(lab_send(lab, LAB_BACK, &back), SL_VERDICT_SEND);
+	}
+	for (uint32_t b = 11; b <= 14; b++)
+		ck_assert_msg(n[b] == 50, "10.0.0.%u got %u of 200", b, n[b]);
+	for (uint32_t b = 21; b <= 22; b++)
+		ck_assert_msg(n[b] == 100, "10.0.0.%u got %u of 200", b, n[b]);
+	lab_free(lab);
+}
+END_TEST
+
 // One address for everything: the port's own address is the VIP too.
 START_TEST(fullnat_replies_find_their_worker_when_the_vip_is_our_own_address)
 {
@@ -101,6 +139,7 @@ int main(void)
 	tcase_add_loop_test(tc, a_syn_asked_again_leaves_a_backend_that_takes_no_flows_any_more, 0,
 	                    4);
 	tcase_add_test(tc, an_answered_connection_stays_when_its_backend_takes_no_flows_any_more);
+	tcase_add_test(tc, least_connections_pools_do_not_disturb_each_others_turns);
 	tcase_add_test(tc, fullnat_replies_find_their_worker_when_the_vip_is_our_own_address);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);
