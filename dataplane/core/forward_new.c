@@ -155,6 +155,13 @@ static struct sl_flow *make_flow(struct sl_forwarder *fw, struct sl_pkt *pkt,
 	return flow;
 }
 
+// Nobody else may speak from our addresses (RFC 1812 section 5.3.7); answers to such a flow would
+// come back to us as if from a client.
+static bool is_from_us(const struct sl_forwarder *fw, const struct sl_ip *src)
+{
+	return sl_snapshot_has_address(fw->snap, src) || sl_route_is_own_address(fw->routes, src);
+}
+
 void sl_forward_miss(struct sl_forwarder *fw, struct sl_pkt *pkt)
 {
 	const struct sl_snap_vip *vip =
@@ -167,6 +174,10 @@ void sl_forward_miss(struct sl_forwarder *fw, struct sl_pkt *pkt)
 	if (vip == NULL) {
 		refuse(pkt, sl_snapshot_has_address(fw->snap, &pkt->tuple.dst) ? SL_DROP_NO_VIP
 		                                                               : SL_DROP_NO_FLOW);
+		return;
+	}
+	if (is_from_us(fw, &pkt->tuple.src)) {
+		refuse(pkt, SL_DROP_BAD_ADDRESS);
 		return;
 	}
 	pool = &fw->snap->pools[vip->pool];

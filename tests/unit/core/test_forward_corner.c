@@ -106,6 +106,23 @@ START_TEST(least_connections_pools_do_not_disturb_each_others_turns)
 }
 END_TEST
 
+// RFC 1812 5.3.7: nobody else may speak from a VIP or from our own addresses.
+START_TEST(a_packet_that_claims_to_come_from_us_makes_no_flow)
+{
+	static const char *const sources[] = {VIP, "192.0.2.1", "10.0.0.1"};
+	struct sl_body_pool pool = {.forward = SL_FORWARD_NAT,
+	                            .n_backends = 1,
+	                            .backends = {{"10.0.0.11", 8000, 1000}}};
+	struct lab *lab = lab_new(1);
+	struct sl_packet_spec in = lab_packet(sources[_i], VIP, 40000, 443);
+
+	lab_configure(lab, &(struct sl_body_spec){1, 1, &one_vip, 1, &pool, 1});
+	ck_assert_int_eq(lab_drop(lab, LAB_FRONT, &in), SL_DROP_BAD_ADDRESS);
+	ck_assert_uint_eq(lab_flows(lab), 0);
+	lab_free(lab);
+}
+END_TEST
+
 // One address for everything: the port's own address is the VIP too.
 START_TEST(fullnat_replies_find_their_worker_when_the_vip_is_our_own_address)
 {
@@ -140,6 +157,7 @@ int main(void)
 	                    4);
 	tcase_add_test(tc, an_answered_connection_stays_when_its_backend_takes_no_flows_any_more);
 	tcase_add_test(tc, least_connections_pools_do_not_disturb_each_others_turns);
+	tcase_add_loop_test(tc, a_packet_that_claims_to_come_from_us_makes_no_flow, 0, 3);
 	tcase_add_test(tc, fullnat_replies_find_their_worker_when_the_vip_is_our_own_address);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);
