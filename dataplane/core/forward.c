@@ -261,6 +261,11 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 {
 	struct sl_tuple to;
 
+	// Before anything learns from it: nobody beyond us will ever see this packet.
+	if (!(flow->flags & SL_FLOW_IS_DSR) && !sl_rewrite_ttl(pkt)) {
+		drop(pkt, SL_DROP_TTL);
+		return;
+	}
 	if (pkt->kind == SL_PKT_TCP)
 		track_tcp(fw, flow, pkt, dir);
 	else
@@ -270,10 +275,6 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 	if (flow->flags & SL_FLOW_IS_DSR) { // an L2 hop: nothing above the MAC changes
 		to = sl_flow_tuple_to_backend(fw->flows, flow);
 		sl_forward_leave_to_backend(fw, pkt, flow, &to.dst);
-		return;
-	}
-	if (!sl_rewrite_ttl(pkt)) {
-		drop(pkt, SL_DROP_TTL);
 		return;
 	}
 	if (dir == SL_DIR_C2S) {

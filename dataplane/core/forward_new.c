@@ -187,6 +187,10 @@ void sl_forward_miss(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		refuse(pkt, SL_DROP_NO_FLOW);
 		return;
 	}
+	if (pkt->ttl <= 1 && pool->forward != SL_FORWARD_DSR_L2) {
+		refuse(pkt, SL_DROP_TTL);
+		return;
+	}
 	backend = pick(fw, pool, pkt, &is_limited);
 	if (backend == SL_NO_BACKEND) {
 		sl_stat_add(&fw->vip_stats[vip->slot].refused, 1);

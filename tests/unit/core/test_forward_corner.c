@@ -123,6 +123,31 @@ START_TEST(a_packet_that_claims_to_come_from_us_makes_no_flow)
 }
 END_TEST
 
+START_TEST(a_packet_at_the_end_of_its_hops_leaves_no_trace_but_its_drop)
+{
+	struct sl_body_pool pool = {.forward = SL_FORWARD_NAT,
+	                            .n_backends = 1,
+	                            .backends = {{"10.0.0.11", 8000, 1000}}};
+	struct lab *lab = lab_new(1);
+	struct sl_packet_spec in = lab_packet(CLIENT, VIP, 40000, 443), back;
+	const struct sl_stats_backend *be = &lab->workers[0]->backend_stats[0];
+
+	lab_configure(lab, &(struct sl_body_spec){1, 1, &one_vip, 1, &pool, 1});
+	in.ttl = 1;
+	ck_assert_int_eq(lab_drop(lab, LAB_FRONT, &in), SL_DROP_TTL);
+	ck_assert_uint_eq(lab_flows(lab), 0);
+	in.ttl = 64;
+	ck_assert_int_eq(lab_send(lab, LAB_FRONT, &in), SL_VERDICT_SEND);
+	back = lab_answer(lab, SL_TCP_RST | SL_TCP_ACK);
+	back.ttl = 1;
+	ck_assert_int_eq(lab_drop(lab, LAB_BACK, &back), SL_DROP_TTL);
+	ck_assert_uint_eq(sl_stat_get(&be->s2c_pkts), 0);
+	ck_assert_uint_eq(sl_stat_get(&be->refused), 0);
+	ck_assert_uint_eq(sl_stat_get(&be->flows_active), 1);
+	lab_free(lab);
+}
+END_TEST
+
 // One address for everything: the port's own address is the VIP too.
 START_TEST(fullnat_replies_find_their_worker_when_the_vip_is_our_own_address)
 {
@@ -158,6 +183,7 @@ int main(void)
 	tcase_add_test(tc, an_answered_connection_stays_when_its_backend_takes_no_flows_any_more);
 	tcase_add_test(tc, least_connections_pools_do_not_disturb_each_others_turns);
 	tcase_add_loop_test(tc, a_packet_that_claims_to_come_from_us_makes_no_flow, 0, 3);
+	tcase_add_test(tc, a_packet_at_the_end_of_its_hops_leaves_no_trace_but_its_drop);
 	tcase_add_test(tc, fullnat_replies_find_their_worker_when_the_vip_is_our_own_address);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);
