@@ -343,10 +343,13 @@ static void icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt)
 
 static bool takes_flows(const struct sl_snapshot *snap, const struct sl_flow *flow)
 {
-	const struct sl_snap_backend *be = &snap->backends[flow->backend];
+	const struct sl_snap_backend *be;
 
-	return flow->backend < snap->n_backends && be->pool != UINT16_MAX &&
-	       be->generation == flow->backend_generation && be->weight_milli > 0;
+	if (flow->backend >= snap->n_backends)
+		return false;
+	be = &snap->backends[flow->backend];
+	return be->pool != UINT16_MAX && be->generation == flow->backend_generation &&
+	       be->weight_milli > 0;
 }
 
 // A SYN that gets a flow of its own although its tuple has one: the connection before is over, or

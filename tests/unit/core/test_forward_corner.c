@@ -68,6 +68,58 @@ START_TEST(an_answered_connection_stays_when_its_backend_takes_no_flows_any_more
 }
 END_TEST
 
+// Ephemeral ports are free per destination: one client port towards two services of one pool.
+START_TEST(one_client_port_towards_two_services_of_a_pool_gets_two_backends)
+{
+	const struct sl_body_vip vips[] = {{VIP, 443, 443, IPPROTO_TCP, 0},
+	                                   {VIP, 8443, 8443, IPPROTO_TCP, 0}};
+	struct sl_body_pool pool = {
+		.forward = SL_FORWARD_NAT,
+		.balance = (uint8_t)_i,
+		.n_backends = 2,
+		.backends = {{"10.0.0.11", 8000, 3000}, {"10.0.0.12", 8000, 1000}}};
+	struct lab *lab = lab_new(1);
+
+	lab_configure(lab, &(struct sl_body_spec){1, 1, vips, 2, &pool, 1});
+	for (uint16_t i = 0; i < 64; i++) {
+		struct sl_packet_spec in = lab_packet(CLIENT, VIP, (uint16_t)(40000 + i), 443);
+		uint16_t first;
+
+		ck_assert_int_eq(lab_send(lab, LAB_FRONT, &in), SL_VERDICT_SEND);
+		first = backend_of(lab);
+		in.dport = 8443;
+		ck_assert_msg(lab_send(lab, LAB_FRONT, &in) == SL_VERDICT_SEND, "flow %u: %s", i,
+		              sl_drop_name(lab->pkt.drop));
+		ck_assert_uint_ne(backend_of(lab), first);
+	}
+	lab_free(lab);
+}
+END_TEST
+
+START_TEST(a_client_port_in_use_towards_every_backend_is_no_full_table)
+{
+	const struct sl_body_vip vips[] = {{VIP, 443, 443, IPPROTO_TCP, 0},
+	                                   {VIP, 8443, 8443, IPPROTO_TCP, 0}};
+	struct sl_body_pool pool = {.forward = SL_FORWARD_NAT,
+	                            .n_backends = 1,
+	                            .backends = {{"10.0.0.11", 8000, 1000}}};
+	struct lab *lab = lab_new(1);
+	struct sl_packet_spec in = lab_packet(CLIENT, VIP, 40000, 443), back;
+
+	lab_configure(lab, &(struct sl_body_spec){1, 1, vips, 2, &pool, 1});
+	ck_assert_int_eq(lab_send(lab, LAB_FRONT, &in), SL_VERDICT_SEND);
+	back = lab_answer(lab, SL_TCP_RST | SL_TCP_ACK);
+	in.dport = 8443;
+	ck_assert_int_eq(lab_drop(lab, LAB_FRONT, &in), SL_DROP_NO_PORT);
+	ck_assert_uint_eq(lab_flows(lab), 1);
+	// The first is over: its tuple is free, as it would be for a SYN of its own.
+	ck_assert_int_eq(lab_send(lab, LAB_BACK, &back), SL_VERDICT_SEND);
+	ck_assert_int_eq(lab_send(lab, LAB_FRONT, &in), SL_VERDICT_SEND);
+	ck_assert_uint_eq(lab_flows(lab), 1);
+	lab_free(lab);
+}
+END_TEST
+
 // Short connections on two pools by turns: each pool spreads its own evenly.
 START_TEST(least_connections_pools_do_not_disturb_each_others_turns)
 {
@@ -181,6 +233,9 @@ int main(void)
 	tcase_add_loop_test(tc, a_syn_asked_again_leaves_a_backend_that_takes_no_flows_any_more, 0,
 	                    4);
 	tcase_add_test(tc, an_answered_connection_stays_when_its_backend_takes_no_flows_any_more);
+	tcase_add_loop_test(tc, one_client_port_towards_two_services_of_a_pool_gets_two_backends, 0,
+	                    SL_BALANCE_COUNT);
+	tcase_add_test(tc, a_client_port_in_use_towards_every_backend_is_no_full_table);
 	tcase_add_test(tc, least_connections_pools_do_not_disturb_each_others_turns);
 	tcase_add_loop_test(tc, a_packet_that_claims_to_come_from_us_makes_no_flow, 0, 3);
 	tcase_add_test(tc, a_packet_at_the_end_of_its_hops_leaves_no_trace_but_its_drop);
