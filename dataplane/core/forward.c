@@ -53,6 +53,16 @@ static uint16_t owner_of_client(const struct sl_forwarder *fw, const struct sl_i
 	return (uint16_t)(((words[0] & UINT32_MAX) * fw->n_workers) >> 32);
 }
 
+// The client's side of a connection has this end. Where a VIP is our own address too, fullnat's
+// local ports live there as well, and a port that is no service is one of those.
+static bool is_vip_end(const struct sl_forwarder *fw, const struct sl_ip *ip, uint16_t port_be,
+                       uint8_t proto)
+{
+	return sl_snapshot_has_address(fw->snap, ip) &&
+	       (sl_snapshot_vip(fw->snap, ip, proto, port_be) != NULL ||
+	        !sl_route_is_own_address(fw->routes, ip));
+}
+
 static uint16_t owner_of_local(const struct sl_forwarder *fw, uint16_t port_be)
 {
 	return fw->lane_owner[ntohs(port_be) % SL_FORWARD_PORT_LANES];
@@ -64,7 +74,7 @@ static uint16_t owner_of_error(const struct sl_forwarder *fw, const struct sl_pk
 {
 	const struct sl_tuple *in = &pkt->inner;
 
-	if (sl_snapshot_has_address(fw->snap, &in->src))
+	if (is_vip_end(fw, &in->src, in->sport_be, in->proto))
 		return owner_of_client(fw, &in->dst, in->dport_be, in->proto);
 	if (sl_route_is_own_address(fw->routes, &in->src))
 		return owner_of_local(fw, in->sport_be);
@@ -77,7 +87,7 @@ static uint16_t owner_of(const struct sl_forwarder *fw, const struct sl_pkt *pkt
 
 	if (pkt->kind == SL_PKT_ICMP_ERROR)
 		return owner_of_error(fw, pkt);
-	if (sl_snapshot_has_address(fw->snap, &t->dst))
+	if (is_vip_end(fw, &t->dst, t->dport_be, t->proto))
 		return owner_of_client(fw, &t->src, t->sport_be, t->proto);
 	if (sl_route_is_own_address(fw->routes, &t->dst))
 		return owner_of_local(fw, t->dport_be);
@@ -251,6 +261,11 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 {
 	struct sl_tuple to;
 
+	// Before anything learns from it: nobody beyond us will ever see this packet.
+	if (!(flow->flags & SL_FLOW_IS_DSR) && !sl_rewrite_ttl(pkt)) {
+		drop(pkt, SL_DROP_TTL);
+		return;
+	}
 	if (pkt->kind == SL_PKT_TCP)
 		track_tcp(fw, flow, pkt, dir);
 	else
@@ -260,10 +275,6 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 	if (flow->flags & SL_FLOW_IS_DSR) { // an L2 hop: nothing above the MAC changes
 		to = sl_flow_tuple_to_backend(fw->flows, flow);
 		sl_forward_leave_to_backend(fw, pkt, flow, &to.dst);
-		return;
-	}
-	if (!sl_rewrite_ttl(pkt)) {
-		drop(pkt, SL_DROP_TTL);
 		return;
 	}
 	if (dir == SL_DIR_C2S) {
@@ -330,6 +341,30 @@ static void icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt)
 	}
 }
 
+static bool takes_flows(const struct sl_snapshot *snap, const struct sl_flow *flow)
+{
+	const struct sl_snap_backend *be;
+
+	if (flow->backend >= snap->n_backends)
+		return false;
+	be = &snap->backends[flow->backend];
+	return be->pool != UINT16_MAX && be->generation == flow->backend_generation &&
+	       be->weight_milli > 0;
+}
+
+// A SYN that gets a flow of its own although its tuple has one: the connection before is over, or
+// it was never answered and its backend takes no flows any more (a client that asks a dead backend
+// again would keep it for as long as it asks).
+static bool is_new_connection(const struct sl_forwarder *fw, const struct sl_pkt *pkt,
+                              const struct sl_flow *flow)
+{
+	if (pkt->kind != SL_PKT_TCP ||
+	    (pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_ACK | SL_TCP_RST)) != SL_TCP_SYN)
+		return false;
+	return sl_tcp_syn_reopens(flow->state, pkt->tcp_seq, flow->syn_seq) ||
+	       (flow->state == SL_FLOW_NEW && !takes_flows(fw->snap, flow));
+}
+
 static void decide(struct sl_forwarder *fw, struct sl_pkt *pkt)
 {
 	struct sl_flow *flow;
@@ -340,9 +375,7 @@ static void decide(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		return;
 	}
 	flow = sl_flow_find(fw->flows, &pkt->tuple, pkt->hash, &dir);
-	if (flow != NULL && dir == SL_DIR_C2S && pkt->kind == SL_PKT_TCP &&
-	    (pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_ACK | SL_TCP_RST)) == SL_TCP_SYN &&
-	    sl_tcp_syn_reopens(flow->state, pkt->tcp_seq, flow->syn_seq)) {
+	if (flow != NULL && dir == SL_DIR_C2S && is_new_connection(fw, pkt, flow)) {
 		sl_flow_remove(fw->flows, flow);
 		flow = NULL;
 	}

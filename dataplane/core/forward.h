@@ -46,8 +46,8 @@ struct sl_forwarder {
 	uint32_t now;
 	// --- running ---
 	uint32_t next_local_port;
-	uint32_t least_cursor;
-	uint32_t cursors[SL_MAX_POOLS]; // weighted sequences, by pool row
+	uint32_t least_cursor;          // of weighted and maglev pools at their limit
+	uint32_t cursors[SL_MAX_POOLS]; // weighted sequences and least-connections, by pool row
 };
 
 // Fills lanes and cursors; the pointers are the caller's to set first.

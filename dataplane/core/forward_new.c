@@ -32,8 +32,12 @@ static uint16_t pick_least(struct sl_forwarder *fw, const struct sl_snap_pool *p
 	                              .n_members = pool->n_members,
 	                              .limit_flows = pool->limit_flows};
 	struct sl_pick_load load = {.own = fw->own_load, .others = fw->others_load};
+	// A cursor shared by pools would start each behind where another stopped: with equal loads
+	// some members would never have their turn.
+	uint32_t *cursor = pool->balance == SL_BALANCE_LEAST_CONNECTIONS ? &fw->cursors[pool->row]
+	                                                                 : &fw->least_cursor;
 
-	return sl_pick_least_next(&least, &load, &fw->least_cursor, is_limited);
+	return sl_pick_least_next(&least, &load, cursor, is_limited);
 }
 
 static bool is_at_limit(const struct sl_forwarder *fw, const struct sl_snap_pool *pool,
@@ -82,7 +86,9 @@ static bool find_local_port(struct sl_forwarder *fw, struct sl_tuple *s2c)
 			continue; // at most SL_FORWARD_PORT_LANES in a row
 		n_probes++;
 		s2c->dport_be = htons(port);
-		if (sl_flow_find(fw->flows, s2c, sl_flow_hash(fw->flows, s2c), &dir) == NULL)
+		// Where our address is a VIP too, a packet to a service's port is a client's.
+		if (sl_snapshot_vip(fw->snap, &s2c->dst, s2c->proto, s2c->dport_be) == NULL &&
+		    sl_flow_find(fw->flows, s2c, sl_flow_hash(fw->flows, s2c), &dir) == NULL)
 			return true;
 	}
 	return false;
@@ -113,6 +119,29 @@ static enum sl_drop shape(struct sl_forwarder *fw, const struct sl_snap_pool *po
 	return find_local_port(fw, &flow->s2c) ? SL_DROP_COUNT : SL_DROP_NO_PORT;
 }
 
+// nat keeps the client's port, and a client may use one port towards two services of a pool: then
+// the answers of one backend to both would look the same. A connection that is over gives way.
+static struct sl_flow *add_flow(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                                const struct sl_flow_new *new)
+{
+	struct sl_flow *flow = sl_flow_add(fw->flows, new, fw->now), *holder = NULL;
+	enum sl_dir dir;
+
+	if (flow != NULL)
+		return flow;
+	if (!(new->flags &SL_FLOW_IS_DSR))
+		holder = sl_flow_find(fw->flows, &new->s2c, sl_flow_hash(fw->flows, &new->s2c),
+		                      &dir);
+	if (holder != NULL && sl_flow_is_over(holder->state)) {
+		sl_flow_remove(fw->flows, holder);
+		holder = NULL;
+		flow = sl_flow_add(fw->flows, new, fw->now);
+	}
+	if (flow == NULL)
+		refuse(pkt, holder != NULL ? SL_DROP_NO_PORT : SL_DROP_TABLE_FULL);
+	return flow;
+}
+
 static struct sl_flow *make_flow(struct sl_forwarder *fw, struct sl_pkt *pkt,
                                  const struct sl_snap_vip *vip, uint16_t backend)
 {
@@ -134,11 +163,9 @@ static struct sl_flow *make_flow(struct sl_forwarder *fw, struct sl_pkt *pkt,
 		refuse(pkt, why);
 		return NULL;
 	}
-	flow = sl_flow_add(fw->flows, &new, fw->now);
-	if (flow == NULL) {
-		refuse(pkt, SL_DROP_TABLE_FULL);
+	flow = add_flow(fw, pkt, &new);
+	if (flow == NULL)
 		return NULL;
-	}
 	flow->client_hop = SL_NEIGH_NONE;
 	sl_forward_load(fw, backend, 1);
 	__atomic_store_n(&fw->entries[backend], fw->entries[backend] + 1, __ATOMIC_RELAXED);
@@ -147,6 +174,35 @@ static struct sl_flow *make_flow(struct sl_forwarder *fw, struct sl_pkt *pkt,
 	sl_stat_add(&fw->stats->flows, 1);
 	sl_stat_add(&fw->stats->flows_new, 1);
 	return flow;
+}
+
+// The backend picked has the client's port in use: any other that may take a flow.
+#define ELSEWHERE_MEMBERS 64
+static struct sl_flow *make_elsewhere(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                                      const struct sl_snap_vip *vip)
+{
+	const struct sl_snap_pool *pool = &fw->snap->pools[vip->pool];
+	uint32_t at = fw->least_cursor++ % pool->n_members;
+
+	for (uint32_t n = 0; n < pool->n_members && n < ELSEWHERE_MEMBERS; n++, at++) {
+		struct sl_flow *flow;
+
+		if (at == pool->n_members)
+			at = 0;
+		if (pool->inverse_weights[at] == 0 || is_at_limit(fw, pool, pool->members[at]))
+			continue;
+		flow = make_flow(fw, pkt, vip, pool->members[at]);
+		if (flow != NULL || pkt->drop != SL_DROP_NO_PORT)
+			return flow;
+	}
+	return NULL;
+}
+
+// Nobody else may speak from our addresses (RFC 1812 section 5.3.7); answers to such a flow would
+// come back to us as if from a client.
+static bool is_from_us(const struct sl_forwarder *fw, const struct sl_ip *src)
+{
+	return sl_snapshot_has_address(fw->snap, src) || sl_route_is_own_address(fw->routes, src);
 }
 
 void sl_forward_miss(struct sl_forwarder *fw, struct sl_pkt *pkt)
@@ -163,11 +219,19 @@ void sl_forward_miss(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		                                                               : SL_DROP_NO_FLOW);
 		return;
 	}
+	if (is_from_us(fw, &pkt->tuple.src)) {
+		refuse(pkt, SL_DROP_BAD_ADDRESS);
+		return;
+	}
 	pool = &fw->snap->pools[vip->pool];
 	is_syn = (pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_ACK | SL_TCP_RST)) == SL_TCP_SYN;
 	if (pkt->kind == SL_PKT_TCP && !is_syn &&
 	    (pool->balance != SL_BALANCE_MAGLEV || (pkt->tcp_flags & SL_TCP_RST))) {
 		refuse(pkt, SL_DROP_NO_FLOW);
+		return;
+	}
+	if (pkt->ttl <= 1 && pool->forward != SL_FORWARD_DSR_L2) {
+		refuse(pkt, SL_DROP_TTL);
 		return;
 	}
 	backend = pick(fw, pool, pkt, &is_limited);
@@ -177,6 +241,8 @@ void sl_forward_miss(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		return;
 	}
 	flow = make_flow(fw, pkt, vip, backend);
+	if (flow == NULL && pkt->drop == SL_DROP_NO_PORT && pool->forward == SL_FORWARD_NAT)
+		flow = make_elsewhere(fw, pkt, vip);
 	if (flow == NULL)
 		return;
 	if (pkt->kind == SL_PKT_TCP && !is_syn)

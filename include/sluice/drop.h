@@ -19,7 +19,7 @@
 	X(NO_BACKEND, "no_backend", "the pool has no backend that takes new flows")                \
 	X(FLOW_LIMIT, "flow_limit", "every backend of the pool is at limits.flows")                \
 	X(TABLE_FULL, "table_full", "no room for a flow; raise flows in dataplane.yaml")           \
-	X(NO_PORT, "no_port", "fullnat found no free local port within its search bound")          \
+	X(NO_PORT, "no_port", "no free local port (fullnat), or client port in use there (nat)")   \
 	X(NO_LOCAL_ADDRESS, "no_local_address", "fullnat needs a port address of this family")     \
 	X(TTL, "ttl", "TTL or hop limit would reach zero")                                         \
 	X(NO_ROUTE, "no_route", "no connected network or route leads to the next hop")             \
