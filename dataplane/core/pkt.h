@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One packet on its way through the core: where its bytes are, what the parser found, what was
-// decided. The io layer fills data, len and port; the parser fills the middle; forward.c decides.
+// decided. The io layer fills data, len, port and headroom; the parser fills the middle; forward.c
+// decides, and may move data and change len, which the io layer follows.
 //
 // Shape:  data points at the Ethernet header; len counts all contiguous bytes of the frame,
 //         padding included. l3_bytes is what the IP header claims and was checked against len, so
@@ -53,6 +54,7 @@ struct sl_pkt {
 	uint8_t *data;
 	uint32_t len;
 	uint16_t in_port;
+	uint16_t headroom; // bytes before data that may be written: a tunnel header goes there
 	// --- from sl_parse ---
 	uint8_t kind; // enum sl_pkt_kind
 	bool is_v6;

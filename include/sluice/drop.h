@@ -20,7 +20,10 @@
 	X(FLOW_LIMIT, "flow_limit", "every backend of the pool is at limits.flows")                \
 	X(TABLE_FULL, "table_full", "no room for a flow; raise flows in dataplane.yaml")           \
 	X(NO_PORT, "no_port", "no free local port (fullnat), or client port in use there (nat)")   \
-	X(NO_LOCAL_ADDRESS, "no_local_address", "fullnat needs a port address of this family")     \
+	X(NO_LOCAL_ADDRESS, "no_local_address",                                                    \
+	  "fullnat and tunnels need a port address of the backend's family")                       \
+	X(TOO_BIG, "too_big", "packet and tunnel header exceed the port's mtu")                    \
+	X(NO_HEADROOM, "no_headroom", "no room in the packet buffer for the tunnel header")        \
 	X(TTL, "ttl", "TTL or hop limit would reach zero")                                         \
 	X(NO_ROUTE, "no_route", "no connected network or route leads to the next hop")             \
 	X(NEIGHBOUR, "neighbour", "the next hop did not answer ARP or neighbour discovery")        \

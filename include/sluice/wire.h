@@ -58,7 +58,8 @@ struct sl_wire_pool {
 	uint32_t limit_flows; // per backend, over all workers; 0 = none
 	uint8_t forward;      // enum sl_forward
 	uint8_t balance;      // enum sl_balance
-	uint8_t zero[2];
+	uint8_t mtu_guard;    // enum sl_mtu_guard; 0 unless forward is a tunnel
+	uint8_t zero[1];
 };
 _Static_assert(sizeof(struct sl_wire_pool) == 32, "wire layout");
 
