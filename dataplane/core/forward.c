@@ -194,13 +194,13 @@ void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,
 	sl_forward_leave_towards(fw, pkt, backend, NULL); // removed: its flows live on
 }
 
-// The cached hop may have been given to another neighbour since; pinned rows (gateways) never are.
+// The cached hop may have been given to another neighbour since; gateways never are.
 static void leave_to_client(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow)
 {
 	if (flow->client_hop != SL_NEIGH_NONE) {
 		const struct sl_neigh *row = &fw->neighs->rows[flow->client_hop];
 
-		if (row->is_pinned || sl_ip_equal(&row->address, &pkt->tuple.dst)) {
+		if (row->is_gateway || sl_ip_equal(&row->address, &pkt->tuple.dst)) {
 			leave_by_hop(fw, pkt, flow->client_hop);
 			return;
 		}

@@ -310,6 +310,7 @@ enum sl_ipc_status sl_publisher_apply_config(struct sl_publisher *pub, const voi
 		return err == -ENOSPC ? SL_IPC_NO_SPACE : SL_IPC_INTERNAL;
 	}
 	adopt(pub, &d);
+	sl_slow_keep_pins(pub->slow, pub->next_hops, pub->config->n_backends);
 	show_slots(pub);
 	publish(pub, snap);
 	if (pub->changed != NULL)

@@ -136,6 +136,20 @@ uint16_t sl_slow_pin(struct sl_slow *slow, const struct sl_ip *dst)
 	return route != NULL ? want(slow, &hop, route->port, true) : SL_NEIGH_NONE;
 }
 
+void sl_slow_keep_pins(struct sl_slow *slow, const uint16_t *rows, uint32_t n_rows)
+{
+	bool is_kept[SL_NEIGH_MAX] = {false};
+
+	for (uint32_t i = 0; i < n_rows; i++) {
+		if (rows[i] != SL_NEIGH_NONE)
+			is_kept[rows[i]] = true;
+	}
+	for (uint32_t row = 0; row < slow->neighs->n_rows; row++) {
+		if (slow->neighs->rows[row].is_pinned && !is_kept[row])
+			sl_neigh_unpin(slow->neighs, (uint16_t)row, slow->now_ns);
+	}
+}
+
 // A rewritten packet whose next hop has no MAC yet.
 static void hold(struct sl_slow *slow, struct rte_mbuf *m)
 {

@@ -37,6 +37,9 @@ void sl_slow_init(struct sl_slow *slow, struct sl_io *io, struct sl_neigh_table 
 // no route leads there or the table is full.
 uint16_t sl_slow_pin(struct sl_slow *slow, const struct sl_ip *dst);
 
+// Of all pinned neighbours keep only these rows (SL_NEIGH_NONE is skipped) and the gateways.
+void sl_slow_keep_pins(struct sl_slow *slow, const uint16_t *rows, uint32_t n_rows);
+
 // Take what the workers handed over; run timers. True if there was a packet.
 bool sl_slow_poll(struct sl_slow *slow, uint64_t now_ns);
 
