@@ -103,7 +103,7 @@ static bool is_ours(const struct sl_forwarder *fw, const struct sl_ip *ip)
 void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt)
 {
 	int why = sl_parse(pkt);
-	bool is_group;
+	bool is_group, is_neighbours;
 
 	if (why >= 0) {
 		// What was not sent to our MAC is not our business, however odd it looks.
@@ -113,10 +113,12 @@ void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		return;
 	}
 	is_group = (pkt->data[0] & 1) != 0;
-	if (pkt->kind == SL_PKT_ARP || pkt->kind == SL_PKT_ND) {
-		pkt->verdict = SL_VERDICT_SLOW;
-	} else if (is_group || memcmp(pkt->data, fw->port_macs[pkt->in_port], 6) != 0) {
+	is_neighbours = pkt->kind == SL_PKT_ARP || pkt->kind == SL_PKT_ND;
+	if (!(is_group && is_neighbours) && // only these go to groups
+	    memcmp(pkt->data, fw->port_macs[pkt->in_port], 6) != 0) {
 		drop(pkt, SL_DROP_NOT_FOR_US);
+	} else if (is_neighbours) {
+		pkt->verdict = SL_VERDICT_SLOW;
 	} else if (pkt->kind == SL_PKT_ECHO) {
 		if (is_ours(fw, &pkt->tuple.dst))
 			pkt->verdict = SL_VERDICT_SLOW;

@@ -45,6 +45,85 @@ START_TEST(a_backend_that_left_the_configuration_is_asked_for_no_more)
 }
 END_TEST
 
+// An ARP request for target, from the gateway's side, to dst_mac.
+static void ask(struct sl_rig *rig, uint32_t port, const char *target, const uint8_t dst_mac[6])
+{
+	uint8_t frame[60] = {[6] = 0x02, [11] = 0xfe, [12] = 0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, 1};
+	struct sl_ip ip = sl_packet_ip(target), from = sl_packet_ip("192.0.2.254");
+
+	memcpy(frame, dst_mac, 6);
+	memcpy(&frame[22], &frame[6], 6);
+	memcpy(&frame[28], &from.bytes[12], 4);
+	memcpy(&frame[38], &ip.bytes[12], 4);
+	sl_rig_put(rig, port, frame, sizeof(frame));
+	sl_rig_turn(rig);
+}
+
+// Questions of ours may be among what leaves.
+static bool is_answered(struct sl_rig *rig, uint32_t port)
+{
+	struct sl_rig_frame frame;
+
+	while ((frame = sl_rig_take(rig, port)).n_bytes != 0) {
+		if (frame.bytes[13] == 0x06 && frame.bytes[21] == 2)
+			return true;
+	}
+	return false;
+}
+
+static const struct {
+	const char *name, *target;
+	uint32_t port;
+	bool is_answered;
+} questions[] = {
+	{"our address on its own port", "192.0.2.1", RIG_FRONT, true},
+	{"our address on another port", "10.0.0.1", RIG_FRONT, false},
+	{"a VIP of no network of ours, in front", "203.0.113.10", RIG_FRONT, true},
+	{"a VIP of no network of ours, in the back", "203.0.113.10", RIG_BACK, true},
+	{"a VIP of the front network, in front", "192.0.2.10", RIG_FRONT, true},
+	{"a VIP of the front network, in the back", "192.0.2.10", RIG_BACK, false},
+	{"somebody else", "192.0.2.11", RIG_FRONT, false},
+};
+
+START_TEST(an_address_is_answered_for_where_it_lives)
+{
+	static const uint8_t everyone[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+	const struct sl_body_vip vips[] = {vip, {"192.0.2.10", 443, 443, IPPROTO_TCP, 0}};
+	const struct sl_body_pool pool = {.n_backends = 1, .backends = {{"10.0.0.11", 8000, 1000}}};
+	struct sl_rig *rig = sl_rig_new(1, 256);
+
+	sl_rig_configure(rig, &(struct sl_body_spec){1, 1, vips, 2, &pool, 1});
+	forget_frames(rig);
+	ask(rig, questions[_i].port, questions[_i].target, everyone);
+	ck_assert_msg(is_answered(rig, questions[_i].port) == questions[_i].is_answered, "%s",
+	              questions[_i].name);
+	sl_rig_check_accounts(rig);
+	sl_rig_free(rig);
+}
+END_TEST
+
+// Promiscuous ports see what a switch floods; another appliance may have the same VIP.
+START_TEST(a_question_to_another_machine_is_neither_answered_nor_learned_from)
+{
+	static const uint8_t elsewhere[6] = {0x02, 0, 0, 0, 9, 9};
+	const struct sl_ip gateway = sl_packet_ip("192.0.2.254");
+	struct sl_rig *rig = sl_rig_new(1, 256);
+	uint16_t row;
+
+	configure(rig, 1, "10.0.0.11");
+	forget_frames(rig);
+	ask(rig, RIG_FRONT, "203.0.113.10", elsewhere);
+	sl_rig_expect_nothing(rig, RIG_FRONT);
+	row = sl_neigh_find(&rig->a.neighs, &gateway, RIG_FRONT);
+	ck_assert_uint_eq(sl_neigh_word(&rig->a.neighs.rows[row]), 0);
+	ck_assert_uint_eq(sl_rig_drops(rig, SL_DROP_NOT_FOR_US), 1);
+	ask(rig, RIG_FRONT, "203.0.113.10", rig->a.ports.macs[RIG_FRONT]);
+	ck_assert_uint_ne(sl_rig_take(rig, RIG_FRONT).n_bytes, 0);
+	sl_rig_check_accounts(rig);
+	sl_rig_free(rig);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("corner");
@@ -52,6 +131,9 @@ int main(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, a_backend_that_left_the_configuration_is_asked_for_no_more);
+	tcase_add_loop_test(tc, an_address_is_answered_for_where_it_lives, 0,
+	                    (int)(sizeof(questions) / sizeof(questions[0])));
+	tcase_add_test(tc, a_question_to_another_machine_is_neither_answered_nor_learned_from);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);
 }
