@@ -26,12 +26,14 @@ void sl_forward_load(struct sl_forwarder *fw, uint16_t backend, int32_t change)
 void sl_forward_flow_gone(void *ctx, const struct sl_flow *flow, bool is_eviction)
 {
 	struct sl_forwarder *fw = ctx;
+	struct sl_stats_vip *vip = &fw->vip_stats[flow->vip];
 
 	if (!sl_flow_is_over(flow->state))
 		sl_forward_load(fw, flow->backend, -1);
 	__atomic_store_n(&fw->entries[flow->backend], fw->entries[flow->backend] - 1,
 	                 __ATOMIC_RELAXED);
 	sl_stat_set(&fw->stats->flows, sl_stat_get(&fw->stats->flows) - 1);
+	sl_stat_set(&vip->flows, sl_stat_get(&vip->flows) - 1);
 	if (is_eviction)
 		sl_stat_add(&fw->stats->flows_evicted, 1);
 }

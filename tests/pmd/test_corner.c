@@ -124,6 +124,84 @@ START_TEST(a_question_to_another_machine_is_neither_answered_nor_learned_from)
 }
 END_TEST
 
+static struct sl_packet_spec from_client(uint16_t sport, uint8_t flags)
+{
+	return (struct sl_packet_spec){.src = sl_packet_ip("198.51.100.7"),
+	                               .dst = sl_packet_ip("203.0.113.10"),
+	                               .proto = IPPROTO_TCP,
+	                               .sport = sport,
+	                               .dport = 443,
+	                               .tcp_flags = flags,
+	                               .tcp_seq = 1000};
+}
+
+static void put_and_turn(struct sl_rig *rig, uint32_t port, const struct sl_packet_spec *spec)
+{
+	sl_rig_put_spec(rig, port, spec);
+	sl_rig_turn(rig);
+}
+
+// A reset connection may live on (RFC 5961): until its entry is gone its backend's index is taken.
+START_TEST(a_removed_backends_index_waits_for_its_last_flow_entry)
+{
+	struct sl_packet_spec in = from_client(40000, SL_TCP_SYN);
+	struct sl_packet_spec reset = {.src = sl_packet_ip("10.0.0.11"),
+	                               .dst = in.src,
+	                               .proto = IPPROTO_TCP,
+	                               .sport = 8000,
+	                               .dport = 40000,
+	                               .tcp_flags = SL_TCP_RST | SL_TCP_ACK};
+	struct sl_rig *rig = sl_rig_new(1, 256);
+	uint16_t index;
+
+	configure(rig, 1, "10.0.0.11");
+	index = rig->a.pub.backend_indices[0];
+	put_and_turn(rig, RIG_FRONT, &in);
+	put_and_turn(rig, RIG_BACK, &reset);
+	configure(rig, 2, "10.0.0.12");
+	configure(rig, 3, "10.0.0.13");
+	ck_assert_uint_ne(rig->a.pub.backend_indices[0], index);
+	in.tcp_flags = SL_TCP_ACK; // the reset was a forged one
+	put_and_turn(rig, RIG_FRONT, &in);
+	ck_assert_uint_eq(rig->a.io.workers[0]->fw.own_load[index], 1);
+	forget_frames(rig);
+	sl_rig_check_accounts(rig);
+	sl_rig_free(rig);
+}
+END_TEST
+
+START_TEST(a_removed_vips_counters_wait_for_its_last_flow)
+{
+	const struct sl_body_vip another = {"203.0.113.11", 443, 443, IPPROTO_TCP, 0};
+	const struct sl_body_pool pool = {.n_backends = 1, .backends = {{"10.0.0.11", 8000, 1000}}};
+	struct sl_packet_spec in = from_client(40000, SL_TCP_SYN);
+	struct sl_rig *rig = sl_rig_new(1, 256);
+	const uint64_t expected_ids[] = {1000, 1000, 0};
+	struct sl_stats_slot *slot;
+
+	configure(rig, 1, "10.0.0.11");
+	slot = sl_stats_vip_slot_at(rig->a.segment.base, rig->a.pub.vip_slots[0]);
+	put_and_turn(rig, RIG_FRONT, &in);
+	for (uint64_t epoch = 2; epoch <= 4; epoch++) {
+		struct sl_wire_header *body =
+			sl_body_config(&(struct sl_body_spec){epoch, epoch, &another, 1, &pool, 1});
+		char reason[128];
+
+		((struct sl_wire_vip *)(body + 1))->id = 7777; // not the first VIP's
+		ck_assert_int_eq(sl_publisher_apply_config(&rig->a.pub, body, body->total_bytes,
+		                                           reason, sizeof(reason)),
+		                 SL_IPC_OK);
+		free(body);
+		ck_assert_uint_eq(sl_stat_get(&slot->id), expected_ids[epoch - 2]);
+		sl_rig_turn(rig);
+		if (epoch == 3)
+			sl_rig_pass(rig, 31 * SL_NS_PER_S); // the flow was never answered
+	}
+	forget_frames(rig);
+	sl_rig_free(rig);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("corner");
@@ -134,6 +212,8 @@ int main(void)
 	tcase_add_loop_test(tc, an_address_is_answered_for_where_it_lives, 0,
 	                    (int)(sizeof(questions) / sizeof(questions[0])));
 	tcase_add_test(tc, a_question_to_another_machine_is_neither_answered_nor_learned_from);
+	tcase_add_test(tc, a_removed_backends_index_waits_for_its_last_flow_entry);
+	tcase_add_test(tc, a_removed_vips_counters_wait_for_its_last_flow);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);
 }
