@@ -96,6 +96,38 @@ static uint16_t owner_of(const struct sl_forwarder *fw, const struct sl_pkt *pkt
 	return owner_of_client(fw, &t->dst, t->dport_be, t->proto);
 }
 
+// The worker that knows the ports of all fragments of a datagram.
+static uint16_t owner_of_datagram(const struct sl_forwarder *fw, const struct sl_pkt *pkt)
+{
+	uint64_t words[4], hash = fw->steer_seed ^ pkt->frag_id_be;
+
+	memcpy(words, pkt->tuple.src.bytes, sizeof(words)); // both addresses
+	for (int i = 0; i < 4; i++)
+		hash = sl_mix64(hash ^ words[i]);
+	return (uint16_t)(((hash & UINT32_MAX) * fw->n_workers) >> 32);
+}
+
+// A fragment at that worker, or already at its flow's. True when it is to be decided here, now that
+// it has its ports.
+static bool pass_fragment(struct sl_forwarder *fw, struct sl_pkt *pkt)
+{
+	int why;
+
+	pkt->verdict = SL_VERDICT_DECIDE;
+	if (pkt->has_passed_frag)
+		return true;
+	why = fw->frags != NULL ? sl_frag_pass(fw->frags, pkt, fw->now) : SL_DROP_FRAGMENT;
+	if (why >= 0) {
+		drop(pkt, (enum sl_drop)why);
+		return false;
+	}
+	pkt->has_passed_frag = true;
+	pkt->owner = fw->n_workers > 1 ? owner_of(fw, pkt) : (uint16_t)fw->worker;
+	if (pkt->owner != fw->worker)
+		pkt->verdict = SL_VERDICT_HANDOFF;
+	return pkt->verdict == SL_VERDICT_DECIDE;
+}
+
 static bool is_ours(const struct sl_forwarder *fw, const struct sl_ip *ip)
 {
 	return (fw->snap != NULL && sl_snapshot_has_address(fw->snap, ip)) ||
@@ -133,7 +165,8 @@ void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt)
 	} else {
 		pkt->owner = (uint16_t)fw->worker;
 		if (fw->n_workers > 1)
-			pkt->owner = owner_of(fw, pkt);
+			pkt->owner =
+				pkt->is_fragment ? owner_of_datagram(fw, pkt) : owner_of(fw, pkt);
 		pkt->verdict = pkt->owner == fw->worker ? SL_VERDICT_DECIDE : SL_VERDICT_HANDOFF;
 	}
 }
@@ -272,7 +305,7 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 	}
 	if (pkt->kind == SL_PKT_TCP)
 		track_tcp(fw, flow, pkt, dir);
-	else
+	else if (pkt->kind == SL_PKT_UDP)
 		track_udp(fw, flow, dir);
 	flow->last_seen = fw->now;
 	count(fw, flow, pkt, dir);
@@ -385,6 +418,8 @@ static void decide(struct sl_forwarder *fw, struct sl_pkt *pkt)
 	}
 	if (flow != NULL)
 		sl_forward_hit(fw, pkt, flow, dir);
+	else if (pkt->kind == SL_PKT_FRAGMENT)
+		drop(pkt, SL_DROP_NO_FLOW); // the first one did not make a flow
 	else
 		sl_forward_miss(fw, pkt);
 }
@@ -392,11 +427,15 @@ static void decide(struct sl_forwarder *fw, struct sl_pkt *pkt)
 void sl_forward_burst(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t n_pkts)
 {
 	for (uint32_t i = 0; i < n_pkts; i++) {
+		if (pkts[i]->is_fragment && !pass_fragment(fw, pkts[i]))
+			continue;
 		if (pkts[i]->kind == SL_PKT_ICMP_ERROR)
 			continue;
 		pkts[i]->hash = sl_flow_hash(fw->flows, &pkts[i]->tuple);
 		sl_flow_prefetch(fw->flows, pkts[i]->hash);
 	}
-	for (uint32_t i = 0; i < n_pkts; i++)
-		decide(fw, pkts[i]);
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		if (!pkts[i]->is_fragment || pkts[i]->verdict == SL_VERDICT_DECIDE)
+			decide(fw, pkts[i]);
+	}
 }

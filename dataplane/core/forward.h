@@ -7,6 +7,7 @@
 //          makes the flow, rewrites, and names the port. Each packet leaves with one verdict.
 // Owner:   a flow belongs to the worker that the client's address, port and protocol hash to;
 //          replies to a fullnat local address to the one that owns the port (its low bits).
+//          Fragments go there by way of another worker (frag.h).
 // Policy:  a TCP packet without flow that is not a SYN is picked up only by maglev pools and
 // VIPs of affinity flow (where every
 //          appliance and every restart agrees on the backend), else dropped as no_flow. A RST never
@@ -17,6 +18,7 @@
 #define SLUICE_CORE_FORWARD_H
 
 #include "flow.h"
+#include "frag.h"
 #include "neigh.h"
 #include "route.h"
 #include "sluice/stats.h"
@@ -37,6 +39,7 @@ struct sl_forwarder {
 	// --- set before start ---
 	uint32_t worker, n_workers;
 	struct sl_flow_table *flows;         // owned by this worker
+	struct sl_frag_table *frags;         // owned by this worker; NULL: fragments are dropped
 	const struct sl_route_table *routes; // fixed
 	struct sl_neigh_table *neighs;       // main writes
 	const uint32_t *others_load;         // main writes: flows on all other workers, by backend
@@ -67,7 +70,8 @@ void sl_forward_flow_gone(void *fw, const struct sl_flow *flow, bool is_eviction
 // data, len and in_port are set. Leaves verdict DECIDE, HANDOFF, SLOW or DROP.
 void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt);
 
-// All packets have verdict DECIDE. Leaves SEND, RESOLVE, SLOW or DROP.
+// All packets have verdict DECIDE, or HANDOFF to here. Leaves SEND, RESOLVE, SLOW or DROP, and
+// HANDOFF for a fragment whose flow is another worker's.
 void sl_forward_burst(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t n_pkts);
 
 #endif
