@@ -20,6 +20,7 @@ static void tick(uv_timer_t *timer)
 	if (daemon->model != NULL && sl_fleet_tick(daemon->fleet, uv_hrtime()))
 		daemon->publish.is_weights_due = true;
 	sl_publish_next(daemon);
+	sl_reload_requested(daemon);
 }
 
 static void sample(uv_timer_t *timer)

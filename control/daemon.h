@@ -107,6 +107,7 @@ struct sl_daemon {
 	double applied_unix_s;
 	uint64_t n_applies_ok, n_applies_failed;
 	struct sl_apply *apply; // on its way; NULL = none
+	bool is_reload_due;     // asked for by a signal, not yet begun
 
 	// --- backends ---
 	struct sl_fleet *fleet;
@@ -140,7 +141,11 @@ void sl_daemon_stop(struct sl_daemon *daemon, void (*closed)(void *ctx), void *c
 void sl_reload_start(struct sl_daemon *daemon);
 // file NULL = the one named at start. done is called once, now or later; NULL = only logs.
 void sl_reload_apply(struct sl_daemon *daemon, const char *file, sl_apply_done_fn done, void *ctx);
-void sl_reload_finish(struct sl_daemon *daemon); // the data plane took it
+// By signal, which cannot be answered "busy": at the next tick, and after an apply that is running,
+// for that one may have read the file too early. A storm of them is one.
+void sl_reload_request(struct sl_daemon *daemon);
+void sl_reload_requested(struct sl_daemon *daemon); // the tick's part of it
+void sl_reload_finish(struct sl_daemon *daemon);    // the data plane took it
 void sl_reload_fail(struct sl_daemon *daemon, unsigned int status, const char *error);
 void sl_reload_proven(struct sl_daemon *daemon);                      // so did it with model
 void sl_reload_refused(struct sl_daemon *daemon, const char *reason); // or it did not

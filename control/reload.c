@@ -365,3 +365,16 @@ void sl_reload_apply(struct sl_daemon *daemon, const char *file, sl_apply_done_f
 	else
 		sl_reload_finish(daemon);
 }
+
+void sl_reload_request(struct sl_daemon *daemon)
+{
+	daemon->is_reload_due = true;
+}
+
+void sl_reload_requested(struct sl_daemon *daemon)
+{
+	if (!daemon->is_reload_due || daemon->apply != NULL)
+		return;
+	daemon->is_reload_due = false;
+	sl_reload_apply(daemon, NULL, NULL, NULL);
+}

@@ -233,6 +233,25 @@ START_TEST(a_new_file_that_the_data_plane_refuses_at_start_gives_way_to_the_last
 }
 END_TEST
 
+START_TEST(a_signal_during_an_apply_is_not_lost_and_a_storm_of_them_is_one_apply)
+{
+	struct fixture f;
+
+	fixture_set_up_running(&f);
+	sl_reload_apply(&f.daemon, NULL, NULL, NULL); // reads the file, waits for the data plane
+	ck_assert_ptr_nonnull(f.daemon.apply);
+	fixture_write_config(&f, CHANGE);
+	for (int i = 0; i < 1000; i++)
+		sl_reload_request(&f.daemon);
+	fixture_wait_configs(&f, 3);
+	ck_assert_uint_eq(fixture_weight_milli(&f, 0), 50000);
+	ck_assert_uint_eq(f.fake.n_configs, 3);
+	ck_assert(!f.daemon.is_reload_due);
+	ck_assert_uint_eq(f.daemon.n_applies_failed, 0);
+	fixture_tear_down(&f);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("daemon");
@@ -251,6 +270,7 @@ int main(void)
 	tcase_add_test(tc, without_any_good_file_control_waits_and_apply_ends_it);
 	tcase_add_test(tc,
 	               a_new_file_that_the_data_plane_refuses_at_start_gives_way_to_the_last_good);
+	tcase_add_test(tc, a_signal_during_an_apply_is_not_lost_and_a_storm_of_them_is_one_apply);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);
 }
