@@ -28,6 +28,7 @@ static void sample(uv_timer_t *timer)
 	struct sl_daemon *daemon = timer->data;
 
 	sl_stats_reader_sample(daemon->stats, uv_hrtime());
+	sl_keep_retry(daemon, uv_hrtime());
 }
 
 static void load_overrides(struct sl_daemon *daemon)

@@ -3,6 +3,7 @@
 // closes it; each of the other parts below is one file that works on it.
 //
 //   reload.c    files -> configuration in force, and back to the last good one
+//   keep.c      what survives a restart -> state directory
 //   publish.c   configuration and weights -> data plane, one message at a time
 //   targets.c   backends -> probes, results -> fleet
 //   api*.c      operators' requests        metrics.c   what Prometheus reads
@@ -85,6 +86,9 @@ struct sl_publish {
 	bool was_lost_logged;
 };
 
+// What is kept in the state directory.
+enum sl_keep { SL_KEEP_GENERATION, SL_KEEP_LAST_GOOD, SL_KEEP_OVERRIDES };
+
 struct sl_probe_key; // targets.c
 
 struct sl_daemon {
@@ -99,7 +103,8 @@ struct sl_daemon {
 	char *text; // what model came from; saved as last good when the data plane took it
 	size_t text_bytes;
 	char file[PATH_MAX]; // the newest file that was read, good or refused
-	char *error;         // report that refused it; NULL = it is in force
+	char *error;         // report that refused it, or why it is not in force; NULL = it is
+	bool is_refused;     // error is about the file, not about putting it in force
 	bool is_last_good;   // model came from the state directory, not from the file
 	bool is_unproven;    // no data plane has taken model yet
 	uint64_t generation;
@@ -115,6 +120,11 @@ struct sl_daemon {
 	struct sl_probe_key *probe_keys; // sorted by key
 	uint32_t n_probe_keys;
 	struct sl_overrides overrides;
+
+	// --- state directory ---
+	uint32_t unsaved; // bits of enum sl_keep: what is in memory only
+	int unsaved_errno;
+	uint64_t unsaved_retry_ns;
 
 	// --- data plane ---
 	struct sl_ipc_client *ipc;
@@ -149,8 +159,15 @@ void sl_reload_finish(struct sl_daemon *daemon);    // the data plane took it
 void sl_reload_fail(struct sl_daemon *daemon, unsigned int status, const char *error);
 void sl_reload_proven(struct sl_daemon *daemon);                      // so did it with model
 void sl_reload_refused(struct sl_daemon *daemon, const char *reason); // or it did not
-void sl_reload_save_overrides(struct sl_daemon *daemon);
-uint64_t sl_reload_number(struct sl_daemon *daemon, uint64_t above); // next generation, stored
+uint64_t sl_reload_number(struct sl_daemon *daemon, uint64_t above);  // next generation, stored
+
+// ---- keep.c: nothing that failed to be saved is forgotten or kept quiet ----
+void sl_keep_generation(struct sl_daemon *daemon, uint64_t generation);
+void sl_keep_last_good(struct sl_daemon *daemon);
+void sl_keep_overrides(struct sl_daemon *daemon);
+void sl_keep_retry(struct sl_daemon *daemon, uint64_t now_ns);
+// false: all is saved.
+bool sl_keep_warning(const struct sl_daemon *daemon, char *text, size_t n_bytes);
 
 // ---- publish.c ----
 int sl_publish_start(struct sl_daemon *daemon);

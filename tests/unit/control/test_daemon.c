@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon_fixture.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 // ---- configuration ----
 
 START_TEST(the_file_reaches_the_data_plane_above_its_epoch_and_generation)
@@ -107,6 +110,10 @@ START_TEST(an_apply_while_the_data_plane_hangs_up_fails_and_restores)
 	fixture_wait_configs(&f, 3);
 	ck_assert_uint_eq(fixture_weight_milli(&f, 0), 100 * SL_WEIGHT_ONE_MILLI);
 	ck_assert(fixture_has_file(&f, SL_STATE_LAST_GOOD, GOOD));
+	json_decref(call.json);
+	fixture_request(&f, &call, "GET", "/api/v1/status", "");
+	ck_assert_ptr_nonnull(strstr(call.bytes, "could not be put in force: running the one"));
+	ck_assert_ptr_null(strstr(call.bytes, "was refused"));
 	json_decref(call.json);
 	fixture_tear_down(&f);
 }
@@ -233,6 +240,37 @@ START_TEST(a_new_file_that_the_data_plane_refuses_at_start_gives_way_to_the_last
 }
 END_TEST
 
+// A directory where the state file should be: fails for root too, unlike a mode.
+START_TEST(what_cannot_be_saved_is_said_and_saved_when_it_can_be)
+{
+	static struct call call;
+	char path[PATH_MAX];
+	struct fixture f;
+
+	fixture_set_up_running(&f);
+	sl_state_path(f.dir, SL_STATE_OVERRIDES, path);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	fixture_request(&f, &call, "POST", "/api/v1/pools/llama/backends/gpu-1/drain", "{}");
+	ck_assert_int_eq(call.status, 200);
+	ck_assert_ptr_nonnull(strstr(call.bytes, "a restart of control would lose overrides"));
+	json_decref(call.json);
+	fixture_request(&f, &call, "GET", "/api/v1/status", "");
+	ck_assert(json_is_true(json_object_get(call.json, "degraded")));
+	ck_assert_ptr_nonnull(strstr(call.bytes, "a restart of control would lose overrides"));
+	json_decref(call.json);
+	ck_assert_int_eq(rmdir(path), 0);
+	sl_keep_retry(&f.daemon, uv_hrtime());
+	ck_assert_uint_ne(f.daemon.unsaved, 0); // not at each tick
+	sl_keep_retry(&f.daemon, f.daemon.unsaved_retry_ns);
+	ck_assert_uint_eq(f.daemon.unsaved, 0);
+	ck_assert_int_eq(access(path, R_OK), 0);
+	fixture_request(&f, &call, "GET", "/api/v1/status", "");
+	ck_assert(json_is_false(json_object_get(call.json, "degraded")));
+	json_decref(call.json);
+	fixture_tear_down(&f);
+}
+END_TEST
+
 START_TEST(a_signal_during_an_apply_is_not_lost_and_a_storm_of_them_is_one_apply)
 {
 	struct fixture f;
@@ -271,6 +309,7 @@ int main(void)
 	tcase_add_test(tc,
 	               a_new_file_that_the_data_plane_refuses_at_start_gives_way_to_the_last_good);
 	tcase_add_test(tc, a_signal_during_an_apply_is_not_lost_and_a_storm_of_them_is_one_apply);
+	tcase_add_test(tc, what_cannot_be_saved_is_said_and_saved_when_it_can_be);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);
 }
