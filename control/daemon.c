@@ -29,6 +29,7 @@ static void sample(uv_timer_t *timer)
 
 	sl_stats_reader_sample(daemon->stats, uv_hrtime());
 	sl_keep_retry(daemon, uv_hrtime());
+	sl_targets_tell_rest(daemon);
 }
 
 static void load_overrides(struct sl_daemon *daemon)

@@ -119,6 +119,7 @@ struct sl_daemon {
 	struct sl_prober *prober;
 	struct sl_probe_key *probe_keys; // sorted by key
 	uint32_t n_probe_keys;
+	uint32_t n_told; // changes of state in this second
 	struct sl_overrides overrides;
 
 	// --- state directory ---
@@ -178,6 +179,8 @@ int sl_targets_start(struct sl_daemon *daemon);
 int sl_targets_set(struct sl_daemon *daemon); // from daemon->model
 // Stable over reloads and restarts: of the backend's id and the probe's name, not of numbers.
 uint64_t sl_targets_key(uint64_t backend_id, const char *probe);
+void sl_targets_result(void *daemon, uint64_t key, const struct sl_probe_result *result);
+void sl_targets_tell_rest(struct sl_daemon *daemon); // once a second
 void sl_targets_fini(struct sl_daemon *daemon);
 
 // ---- api.c, metrics.c ----

@@ -271,6 +271,48 @@ START_TEST(what_cannot_be_saved_is_said_and_saved_when_it_can_be)
 }
 END_TEST
 
+#define PROBED                                                                                     \
+	"version: 1\nvips:\n"                                                                      \
+	"  - { name: chat, address: 203.0.113.10, ports: [443], pool: llama }\n"                   \
+	"pools:\n  llama:\n    probes: { live: { type: tcp, interval: 1h, rise: 1, fall: 2 } }\n"  \
+	"    backends: [{ name: gpu-1, address: \"10.0.0.1:443\" }]\n"
+
+START_TEST(a_backend_that_goes_down_or_comes_back_is_in_the_log_once_and_a_storm_is_bounded)
+{
+	const struct sl_probe_result bad = {.reason = SL_PROBE_REFUSED}, good = {0};
+	char text[8192] = "";
+	struct fixture f;
+	uint32_t n_lines = 0;
+	uint64_t key;
+	int fds[2];
+
+	fixture_set_up(&f, PROBED);
+	fixture_start_daemon(&f);
+	ck_assert_int_eq(pipe(fds), 0);
+	f.daemon.options.log = (struct sl_log){.level = SL_LOG_INFO, .fd = fds[1]};
+	key = sl_targets_key(f.daemon.model->backends[0].id, "live");
+	sl_targets_result(&f.daemon, key, &good);
+	for (int i = 0; i < 100; i++) {
+		sl_targets_result(&f.daemon, key, &bad);
+		sl_targets_result(&f.daemon, key, &bad);
+		sl_targets_result(&f.daemon, key, &good);
+	}
+	sl_targets_tell_rest(&f.daemon);
+	f.daemon.options.log.fd = -1;
+	close(fds[1]);
+	ck_assert_int_gt(read(fds[0], text, sizeof(text) - 1), 0);
+	close(fds[0]);
+	ck_assert_int_eq(strncmp(text, "<6>backend llama/gpu-1: unknown -> ", 35), 0);
+	ck_assert_ptr_nonnull(strstr(text, "<4>backend llama/gpu-1: up -> down (refused)\n"));
+	ck_assert_ptr_nonnull(strstr(text, "<6>backend llama/gpu-1: down -> "));
+	for (const char *p = text; (p = strchr(p, '\n')) != NULL; p++)
+		n_lines++;
+	ck_assert_uint_eq(n_lines, 21);
+	ck_assert_ptr_nonnull(strstr(text, "<4>181 more backends changed"));
+	fixture_tear_down(&f);
+}
+END_TEST
+
 START_TEST(a_signal_during_an_apply_is_not_lost_and_a_storm_of_them_is_one_apply)
 {
 	struct fixture f;
@@ -310,6 +352,9 @@ int main(void)
 	               a_new_file_that_the_data_plane_refuses_at_start_gives_way_to_the_last_good);
 	tcase_add_test(tc, a_signal_during_an_apply_is_not_lost_and_a_storm_of_them_is_one_apply);
 	tcase_add_test(tc, what_cannot_be_saved_is_said_and_saved_when_it_can_be);
+	tcase_add_test(
+		tc,
+		a_backend_that_goes_down_or_comes_back_is_in_the_log_once_and_a_storm_is_bounded);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);
 }
