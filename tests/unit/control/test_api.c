@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon_fixture.h"
 
+#include <errno.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 // ---- operators ----
 
@@ -153,6 +157,82 @@ START_TEST(oversized_and_garbled_messages_change_nothing)
 }
 END_TEST
 
+// ---- slow clients ----
+
+#define N_SLOW 100 // more than the server's connections, fewer than those and its backlog
+
+static int open_slow(const struct fixture *f, const char *head)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", f->api_path);
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		send(fd, head, strlen(head), MSG_NOSIGNAL);
+	return fd;
+}
+
+static const char *const heads[] = {
+	"", "GET /healthz HT",
+	"POST /api/v1/apply HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{",
+	"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", // and never reads it
+};
+
+START_TEST(slow_clients_keep_nobody_out_neither_while_they_hang_nor_afterwards)
+{
+	static struct call call;
+	struct fixture f;
+	int fds[N_SLOW];
+
+	fixture_set_up_running(&f);
+	for (int i = 0; i < N_SLOW; i++) {
+		fds[i] = open_slow(&f, heads[_i]);
+		uv_run(&f.loop, UV_RUN_NOWAIT);
+	}
+	fixture_request(&f, &call, "GET", "/healthz", "");
+	ck_assert_int_eq(call.status, 200);
+	for (int i = 0; i < N_SLOW; i++)
+		close(fds[i]);
+	fixture_request(&f, &call, "GET", "/healthz", "");
+	ck_assert_int_eq(call.status, 200);
+	fixture_tear_down(&f);
+}
+END_TEST
+
+struct drip {
+	int fd;
+	uint64_t sent_ns;
+	bool is_over;
+};
+
+static bool is_hung_up_on(void *ctx)
+{
+	struct drip *drip = ctx;
+	char byte;
+
+	// So slowly that neither the length of the head nor a pause can be the reason.
+	if (uv_hrtime() - drip->sent_ns < 5 * SL_NS_PER_MS)
+		return drip->is_over;
+	drip->sent_ns = uv_hrtime();
+	if (send(drip->fd, "x", 1, MSG_NOSIGNAL) < 0 && errno == EPIPE)
+		drip->is_over = true;
+	return drip->is_over || recv(drip->fd, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+START_TEST(a_request_that_drips_in_is_cut_off_however_lively_it_is)
+{
+	struct fixture f;
+	struct drip drip;
+
+	fixture_set_up_running(&f);
+	sl_http_server_set_patience(f.daemon.api, 20, 20);
+	drip = (struct drip){.fd = open_slow(&f, "GET /healthz HTTP/1.1\r\nHost: ")};
+	fake_run_until(&f.loop, is_hung_up_on, &drip, "the drip was cut");
+	close(drip.fd);
+	fixture_tear_down(&f);
+}
+END_TEST
+
 START_TEST(the_socket_is_for_owner_and_group_only)
 {
 	struct fixture f;
@@ -201,6 +281,9 @@ int main(void)
 	tcase_add_test(tc, an_override_falls_when_the_file_changes_its_value);
 	tcase_add_loop_test(tc, a_wrong_call_is_refused_with_cause_and_next_step, 0, N(calls));
 	tcase_add_loop_test(tc, oversized_and_garbled_messages_change_nothing, 0, N(floods));
+	tcase_add_loop_test(tc, slow_clients_keep_nobody_out_neither_while_they_hang_nor_afterwards,
+	                    0, N(heads));
+	tcase_add_test(tc, a_request_that_drips_in_is_cut_off_however_lively_it_is);
 	tcase_add_test(tc, the_socket_is_for_owner_and_group_only);
 	tcase_add_test(tc, metrics_name_backends_and_hide_addresses_but_in_info);
 	suite_add_tcase(suite, tc);

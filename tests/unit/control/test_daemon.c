@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon_fixture.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 // ---- configuration ----
 
 START_TEST(the_file_reaches_the_data_plane_above_its_epoch_and_generation)
@@ -107,6 +110,10 @@ START_TEST(an_apply_while_the_data_plane_hangs_up_fails_and_restores)
 	fixture_wait_configs(&f, 3);
 	ck_assert_uint_eq(fixture_weight_milli(&f, 0), 100 * SL_WEIGHT_ONE_MILLI);
 	ck_assert(fixture_has_file(&f, SL_STATE_LAST_GOOD, GOOD));
+	json_decref(call.json);
+	fixture_request(&f, &call, "GET", "/api/v1/status", "");
+	ck_assert_ptr_nonnull(strstr(call.bytes, "could not be put in force: running the one"));
+	ck_assert_ptr_null(strstr(call.bytes, "was refused"));
 	json_decref(call.json);
 	fixture_tear_down(&f);
 }
@@ -233,6 +240,98 @@ START_TEST(a_new_file_that_the_data_plane_refuses_at_start_gives_way_to_the_last
 }
 END_TEST
 
+// A directory where the state file should be: fails for root too, unlike a mode.
+START_TEST(what_cannot_be_saved_is_said_and_saved_when_it_can_be)
+{
+	static struct call call;
+	char path[PATH_MAX];
+	struct fixture f;
+
+	fixture_set_up_running(&f);
+	sl_state_path(f.dir, SL_STATE_OVERRIDES, path);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	fixture_request(&f, &call, "POST", "/api/v1/pools/llama/backends/gpu-1/drain", "{}");
+	ck_assert_int_eq(call.status, 200);
+	ck_assert_ptr_nonnull(strstr(call.bytes, "a restart of control would lose overrides"));
+	json_decref(call.json);
+	fixture_request(&f, &call, "GET", "/api/v1/status", "");
+	ck_assert(json_is_true(json_object_get(call.json, "degraded")));
+	ck_assert_ptr_nonnull(strstr(call.bytes, "a restart of control would lose overrides"));
+	json_decref(call.json);
+	ck_assert_int_eq(rmdir(path), 0);
+	sl_keep_retry(&f.daemon, uv_hrtime());
+	ck_assert_uint_ne(f.daemon.unsaved, 0); // not at each tick
+	sl_keep_retry(&f.daemon, f.daemon.unsaved_retry_ns);
+	ck_assert_uint_eq(f.daemon.unsaved, 0);
+	ck_assert_int_eq(access(path, R_OK), 0);
+	fixture_request(&f, &call, "GET", "/api/v1/status", "");
+	ck_assert(json_is_false(json_object_get(call.json, "degraded")));
+	json_decref(call.json);
+	fixture_tear_down(&f);
+}
+END_TEST
+
+#define PROBED                                                                                     \
+	"version: 1\nvips:\n"                                                                      \
+	"  - { name: chat, address: 203.0.113.10, ports: [443], pool: llama }\n"                   \
+	"pools:\n  llama:\n    probes: { live: { type: tcp, interval: 1h, rise: 1, fall: 2 } }\n"  \
+	"    backends: [{ name: gpu-1, address: \"10.0.0.1:443\" }]\n"
+
+START_TEST(a_backend_that_goes_down_or_comes_back_is_in_the_log_once_and_a_storm_is_bounded)
+{
+	const struct sl_probe_result bad = {.reason = SL_PROBE_REFUSED}, good = {0};
+	char text[8192] = "";
+	struct fixture f;
+	uint32_t n_lines = 0;
+	uint64_t key;
+	int fds[2];
+
+	fixture_set_up(&f, PROBED);
+	fixture_start_daemon(&f);
+	ck_assert_int_eq(pipe(fds), 0);
+	f.daemon.options.log = (struct sl_log){.level = SL_LOG_INFO, .fd = fds[1]};
+	key = sl_targets_key(f.daemon.model->backends[0].id, "live");
+	sl_targets_result(&f.daemon, key, &good);
+	for (int i = 0; i < 100; i++) {
+		sl_targets_result(&f.daemon, key, &bad);
+		sl_targets_result(&f.daemon, key, &bad);
+		sl_targets_result(&f.daemon, key, &good);
+	}
+	sl_targets_tell_rest(&f.daemon);
+	f.daemon.options.log.fd = -1;
+	close(fds[1]);
+	ck_assert_int_gt(read(fds[0], text, sizeof(text) - 1), 0);
+	close(fds[0]);
+	ck_assert_int_eq(strncmp(text, "<6>backend llama/gpu-1: unknown -> ", 35), 0);
+	ck_assert_ptr_nonnull(strstr(text, "<4>backend llama/gpu-1: up -> down (refused)\n"));
+	ck_assert_ptr_nonnull(strstr(text, "<6>backend llama/gpu-1: down -> "));
+	for (const char *p = text; (p = strchr(p, '\n')) != NULL; p++)
+		n_lines++;
+	ck_assert_uint_eq(n_lines, 21);
+	ck_assert_ptr_nonnull(strstr(text, "<4>181 more backends changed"));
+	fixture_tear_down(&f);
+}
+END_TEST
+
+START_TEST(a_signal_during_an_apply_is_not_lost_and_a_storm_of_them_is_one_apply)
+{
+	struct fixture f;
+
+	fixture_set_up_running(&f);
+	sl_reload_apply(&f.daemon, NULL, NULL, NULL); // reads the file, waits for the data plane
+	ck_assert_ptr_nonnull(f.daemon.apply);
+	fixture_write_config(&f, CHANGE);
+	for (int i = 0; i < 1000; i++)
+		sl_reload_request(&f.daemon);
+	fixture_wait_configs(&f, 3);
+	ck_assert_uint_eq(fixture_weight_milli(&f, 0), 50000);
+	ck_assert_uint_eq(f.fake.n_configs, 3);
+	ck_assert(!f.daemon.is_reload_due);
+	ck_assert_uint_eq(f.daemon.n_applies_failed, 0);
+	fixture_tear_down(&f);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("daemon");
@@ -251,6 +350,11 @@ int main(void)
 	tcase_add_test(tc, without_any_good_file_control_waits_and_apply_ends_it);
 	tcase_add_test(tc,
 	               a_new_file_that_the_data_plane_refuses_at_start_gives_way_to_the_last_good);
+	tcase_add_test(tc, a_signal_during_an_apply_is_not_lost_and_a_storm_of_them_is_one_apply);
+	tcase_add_test(tc, what_cannot_be_saved_is_said_and_saved_when_it_can_be);
+	tcase_add_test(
+		tc,
+		a_backend_that_goes_down_or_comes_back_is_in_the_log_once_and_a_storm_is_bounded);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);
 }
