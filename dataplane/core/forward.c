@@ -330,16 +330,15 @@ static void icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt)
 	}
 }
 
-static void decide(struct sl_forwarder *fw, struct sl_pkt *pkt)
+static void decide(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_flow_hit *hit)
 {
-	struct sl_flow *flow;
-	enum sl_dir dir;
+	struct sl_flow *flow = hit->flow;
+	enum sl_dir dir = hit->dir;
 
 	if (pkt->kind == SL_PKT_ICMP_ERROR) {
 		icmp_error(fw, pkt);
 		return;
 	}
-	flow = sl_flow_find(fw->flows, &pkt->tuple, pkt->hash, &dir);
 	if (flow != NULL && dir == SL_DIR_C2S && pkt->kind == SL_PKT_TCP &&
 	    (pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_ACK | SL_TCP_RST)) == SL_TCP_SYN &&
 	    sl_tcp_syn_reopens(flow->state, pkt->tcp_seq, flow->syn_seq)) {
@@ -352,14 +351,27 @@ static void decide(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		sl_forward_miss(fw, pkt);
 }
 
+// What the burst found before may be gone, or there by now, once one of its packets has added or
+// removed a flow.
+static void forward_some(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t n_pkts)
+{
+	struct sl_flow_hit hits[SL_FLOW_BURST];
+	uint32_t changes = sl_flow_changes(fw->flows);
+
+	sl_flow_find_burst(fw->flows, pkts, n_pkts, hits);
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		if (sl_flow_changes(fw->flows) != changes)
+			hits[i].flow = sl_flow_find(fw->flows, &pkts[i]->tuple, pkts[i]->hash,
+			                            &hits[i].dir);
+		decide(fw, pkts[i], &hits[i]);
+	}
+}
+
 void sl_forward_burst(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t n_pkts)
 {
-	for (uint32_t i = 0; i < n_pkts; i++) {
-		if (pkts[i]->kind == SL_PKT_ICMP_ERROR)
-			continue;
-		pkts[i]->hash = sl_flow_hash(fw->flows, &pkts[i]->tuple);
-		sl_flow_prefetch(fw->flows, pkts[i]->hash);
+	for (uint32_t first = 0; first < n_pkts; first += SL_FLOW_BURST) {
+		uint32_t n = n_pkts - first < SL_FLOW_BURST ? n_pkts - first : SL_FLOW_BURST;
+
+		forward_some(fw, pkts + first, n);
 	}
-	for (uint32_t i = 0; i < n_pkts; i++)
-		decide(fw, pkts[i]);
 }
