@@ -202,8 +202,12 @@ static void track_tcp(struct sl_forwarder *fw, struct sl_flow *flow, const struc
                       enum sl_dir dir)
 {
 	uint8_t old = flow->state;
-	uint8_t next = sl_tcp_next(old, dir, pkt->tcp_flags, (flow->flags & SL_FLOW_IS_DSR) != 0);
+	uint8_t next;
 
+	// Most packets there are; sl_tcp_next says the same of them.
+	if (old == SL_FLOW_OPEN && !(pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_FIN | SL_TCP_RST)))
+		return;
+	next = sl_tcp_next(old, dir, pkt->tcp_flags, (flow->flags & SL_FLOW_IS_DSR) != 0);
 	if (dir == SL_DIR_S2C && (pkt->tcp_flags & SL_TCP_RST) && old != SL_FLOW_RESET) {
 		struct sl_stats_backend *cell = &fw->backend_stats[flow->backend];
 
@@ -246,6 +250,25 @@ static void count(struct sl_forwarder *fw, const struct sl_flow *flow, const str
 	}
 }
 
+// To what it leaves as; false when its time to live ends here.
+static bool rewrite(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_flow *flow,
+                    enum sl_dir dir)
+{
+	struct sl_tuple to;
+
+	if (!pkt->is_v6) {
+		struct sl_pair_v4 out = sl_flow_pair_out_v4(flow, dir);
+
+		return sl_rewrite_pair_v4(pkt, out.addresses_be, out.ports_be);
+	}
+	if (!sl_rewrite_ttl(pkt))
+		return false;
+	to = dir == SL_DIR_C2S ? sl_flow_tuple_to_backend(fw->flows, flow)
+	                       : sl_flow_tuple_to_client(fw->flows, flow);
+	sl_rewrite_tuple(pkt, &to);
+	return true;
+}
+
 void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
                     enum sl_dir dir)
 {
@@ -262,19 +285,12 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 		sl_forward_leave_to_backend(fw, pkt, flow, &to.dst);
 		return;
 	}
-	if (!sl_rewrite_ttl(pkt)) {
+	if (!rewrite(fw, pkt, flow, dir))
 		drop(pkt, SL_DROP_TTL);
-		return;
-	}
-	if (dir == SL_DIR_C2S) {
-		to = sl_flow_tuple_to_backend(fw->flows, flow);
-		sl_rewrite_tuple(pkt, &to);
-		sl_forward_leave_to_backend(fw, pkt, flow, &to.dst);
-	} else {
-		to = sl_flow_tuple_to_client(fw->flows, flow);
-		sl_rewrite_tuple(pkt, &to);
+	else if (dir == SL_DIR_C2S)
+		sl_forward_leave_to_backend(fw, pkt, flow, &pkt->tuple.dst);
+	else
 		leave_to_client(fw, pkt, flow);
-	}
 }
 
 static struct sl_tuple reversed(const struct sl_tuple *t)
