@@ -26,12 +26,14 @@ void sl_forward_load(struct sl_forwarder *fw, uint16_t backend, int32_t change)
 void sl_forward_flow_gone(void *ctx, const struct sl_flow *flow, bool is_eviction)
 {
 	struct sl_forwarder *fw = ctx;
+	struct sl_stats_vip *vip = &fw->vip_stats[flow->vip];
 
 	if (!sl_flow_is_over(flow->state))
 		sl_forward_load(fw, flow->backend, -1);
 	__atomic_store_n(&fw->entries[flow->backend], fw->entries[flow->backend] - 1,
 	                 __ATOMIC_RELAXED);
 	sl_stat_set(&fw->stats->flows, sl_stat_get(&fw->stats->flows) - 1);
+	sl_stat_set(&vip->flows, sl_stat_get(&vip->flows) - 1);
 	if (is_eviction)
 		sl_stat_add(&fw->stats->flows_evicted, 1);
 }
@@ -103,7 +105,7 @@ static bool is_ours(const struct sl_forwarder *fw, const struct sl_ip *ip)
 void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt)
 {
 	int why = sl_parse(pkt);
-	bool is_group;
+	bool is_group, is_neighbours;
 
 	if (why >= 0) {
 		// What was not sent to our MAC is not our business, however odd it looks.
@@ -113,10 +115,12 @@ void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		return;
 	}
 	is_group = (pkt->data[0] & 1) != 0;
-	if (pkt->kind == SL_PKT_ARP || pkt->kind == SL_PKT_ND) {
-		pkt->verdict = SL_VERDICT_SLOW;
-	} else if (is_group || memcmp(pkt->data, fw->port_macs[pkt->in_port], 6) != 0) {
+	is_neighbours = pkt->kind == SL_PKT_ARP || pkt->kind == SL_PKT_ND;
+	if (!(is_group && is_neighbours) && // only these go to groups
+	    memcmp(pkt->data, fw->port_macs[pkt->in_port], 6) != 0) {
 		drop(pkt, SL_DROP_NOT_FOR_US);
+	} else if (is_neighbours) {
+		pkt->verdict = SL_VERDICT_SLOW;
 	} else if (pkt->kind == SL_PKT_ECHO) {
 		if (is_ours(fw, &pkt->tuple.dst))
 			pkt->verdict = SL_VERDICT_SLOW;
@@ -194,13 +198,13 @@ void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,
 	sl_forward_leave_towards(fw, pkt, backend, NULL); // removed: its flows live on
 }
 
-// The cached hop may have been given to another neighbour since; pinned rows (gateways) never are.
+// The cached hop may have been given to another neighbour since; gateways never are.
 static void leave_to_client(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow)
 {
 	if (flow->client_hop != SL_NEIGH_NONE) {
 		const struct sl_neigh *row = &fw->neighs->rows[flow->client_hop];
 
-		if (row->is_pinned || sl_ip_equal(&row->address, &pkt->tuple.dst)) {
+		if (row->is_gateway || sl_ip_equal(&row->address, &pkt->tuple.dst)) {
 			leave_by_hop(fw, pkt, flow->client_hop);
 			return;
 		}

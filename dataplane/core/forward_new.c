@@ -171,6 +171,7 @@ static struct sl_flow *make_flow(struct sl_forwarder *fw, struct sl_pkt *pkt,
 	__atomic_store_n(&fw->entries[backend], fw->entries[backend] + 1, __ATOMIC_RELAXED);
 	sl_stat_add(&fw->backend_stats[backend].flows_new, 1);
 	sl_stat_add(&fw->vip_stats[vip->slot].flows_new, 1);
+	sl_stat_add(&fw->vip_stats[vip->slot].flows, 1);
 	sl_stat_add(&fw->stats->flows, 1);
 	sl_stat_add(&fw->stats->flows_new, 1);
 	return flow;

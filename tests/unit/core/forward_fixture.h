@@ -130,8 +130,8 @@ static inline struct lab *lab_new(uint32_t n_workers)
 	lab_fill_routes(lab);
 	for (uint32_t w = 0; w < n_workers; w++)
 		lab->workers[w] = lab_worker_new(lab, w);
-	for (uint32_t i = 0; i < 2; i++)
-		lab_neighbour(lab, &outside[i]); // the gateways
+	for (uint32_t i = 0; i < 2; i++) // the gateways
+		sl_neigh_make_gateway(&lab->neighs, lab_neighbour(lab, &outside[i]));
 	return lab;
 }
 

@@ -225,6 +225,44 @@ START_TEST(fullnat_replies_find_their_worker_when_the_vip_is_our_own_address)
 }
 END_TEST
 
+// A row of the neighbour table is given to another once its host was silent for long; a flow that
+// remembers the row must not follow.
+START_TEST(a_flow_does_not_follow_its_neighbour_row_to_another_host)
+{
+	const char *const client = "192.0.2.50";
+	const struct sl_ip client_ip = sl_packet_ip(client), other = sl_packet_ip("10.0.0.99");
+	struct sl_body_pool pool = {.forward = SL_FORWARD_NAT,
+	                            .n_backends = 1,
+	                            .backends = {{"10.0.0.11", 8000, 1000}}};
+	struct lab *lab = lab_new(1);
+	struct sl_packet_spec in = lab_packet(client, VIP, 40000, 443), back;
+	uint16_t row;
+
+	lab_configure(lab, &(struct sl_body_spec){1, 1, &one_vip, 1, &pool, 1});
+	row = sl_neigh_want(&lab->neighs, &client_ip, LAB_FRONT, false, lab->now_ns);
+	sl_neigh_learn(&lab->neighs, &client_ip, LAB_FRONT, lab_port_macs[LAB_BACK], true,
+	               lab->now_ns);
+	ck_assert_int_eq(lab_send(lab, LAB_FRONT, &in), SL_VERDICT_SEND);
+	back = lab_answer(lab, SL_TCP_SYN | SL_TCP_ACK);
+	ck_assert_int_eq(lab_send(lab, LAB_BACK, &back), SL_VERDICT_SEND);
+	ck_assert_uint_eq(lab->pkt.out_port, LAB_FRONT);
+
+	lab->now_ns += 700 * SL_NS_PER_S;
+	sl_neigh_tick(&lab->neighs, row, lab->now_ns); // was used: stays
+	lab->now_ns += 700 * SL_NS_PER_S;
+	sl_neigh_tick(&lab->neighs, row, lab->now_ns);
+	ck_assert_uint_eq(lab->rows[row].state, SL_NEIGH_FREE);
+	lab->neighs.n_rows = SL_NEIGH_MAX; // as if all others had been in use
+	lab->neighs.cursor = row;
+	lab->now_ns += 10 * SL_NS_PER_S;
+	ck_assert_uint_eq(lab_neighbour(lab, &other), row);
+	ck_assert_int_eq(lab_send(lab, LAB_BACK, &back), SL_VERDICT_RESOLVE);
+	ck_assert_mem_eq(&lab->pkt.hop, &client_ip, sizeof(client_ip));
+	ck_assert_uint_eq(lab->pkt.out_port, LAB_FRONT);
+	lab_free(lab);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("forward_corner");
@@ -240,6 +278,7 @@ int main(void)
 	tcase_add_loop_test(tc, a_packet_that_claims_to_come_from_us_makes_no_flow, 0, 3);
 	tcase_add_test(tc, a_packet_at_the_end_of_its_hops_leaves_no_trace_but_its_drop);
 	tcase_add_test(tc, fullnat_replies_find_their_worker_when_the_vip_is_our_own_address);
+	tcase_add_test(tc, a_flow_does_not_follow_its_neighbour_row_to_another_host);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);
 }

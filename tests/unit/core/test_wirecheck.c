@@ -120,7 +120,7 @@ END_TEST
 	X(backend_without_pool, CONFIG, MALFORMED, "no pool", b->pools[2].n_backends = 1)          \
 	X(forward_unknown, CONFIG, MALFORMED, "forward", b->pools[0].forward = SL_FORWARD_COUNT)   \
 	X(balance_unknown, CONFIG, MALFORMED, "balance", b->pools[0].balance = SL_BALANCE_COUNT)   \
-	X(pool_zero_set, CONFIG, MALFORMED, "pool row 2: zero", b->pools[2].zero[1] = 1)           \
+	X(pool_zero_set, CONFIG, MALFORMED, "pool row 2: zero", b->pools[2].zero[0] = 1)           \
 	X(pool_twice, CONFIG, INVALID, "two pools", b->pools[2].id = b->pools[0].id)               \
 	X(backend_id_0, CONFIG, MALFORMED, "backend row 6: id", b->backends[6].id = 0)             \
 	X(backend_of_other_pool, CONFIG, MALFORMED, "run of", b->backends[2].pool = 0)             \
