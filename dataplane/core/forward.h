@@ -7,8 +7,8 @@
 //          makes the flow, rewrites, and names the port. Each packet leaves with one verdict.
 // Owner:   a flow belongs to the worker that the client's address, port and protocol hash to;
 //          replies to a fullnat local address to the one that owns the port (its low bits).
-// Policy:  a TCP packet without flow that is not a SYN is picked up only by maglev pools (where
-// every
+// Policy:  a TCP packet without flow that is not a SYN is picked up only by maglev pools and
+// VIPs of affinity flow (where every
 //          appliance and every restart agrees on the backend), else dropped as no_flow. A RST never
 //          makes a flow. A flow whose backend was removed keeps going to it.
 // Time:    now is in flow-table ticks, a parameter.
@@ -25,6 +25,13 @@
 #define SL_FORWARD_PORT_LANES  16 // local ports are dealt to workers by their low 4 bits
 #define SL_FORWARD_PORT_PROBES 64
 #define SL_FORWARD_PORT_FIRST  1024
+
+// Flows of a pool, as affinity `source` last summed them.
+struct sl_forward_sum {
+	uint64_t epoch; // of the snapshot they were summed under
+	uint64_t n_flows;
+	uint32_t n_left; // picks until the next sum
+};
 
 struct sl_forwarder {
 	// --- set before start ---
@@ -48,6 +55,7 @@ struct sl_forwarder {
 	uint32_t next_local_port;
 	uint32_t least_cursor;          // of weighted and maglev pools at their limit
 	uint32_t cursors[SL_MAX_POOLS]; // weighted sequences and least-connections, by pool row
+	struct sl_forward_sum sums[SL_MAX_POOLS];
 };
 
 // Fills lanes and cursors; the pointers are the caller's to set first.
