@@ -44,7 +44,9 @@ static bool is_at_limit(const struct sl_forwarder *fw, const struct sl_snap_pool
                         uint16_t backend)
 {
 	return pool->limit_flows != 0 &&
-	       fw->own_load[backend] + fw->others_load[backend] >= pool->limit_flows;
+	       fw->own_load[backend] +
+	                       __atomic_load_n(&fw->others_load[backend], __ATOMIC_RELAXED) >=
+	               pool->limit_flows;
 }
 
 // weighted and maglev know no load: when their choice is at its limit, the least loaded one that is
