@@ -19,7 +19,8 @@ void sl_forward_init(struct sl_forwarder *fw)
 
 void sl_forward_load(struct sl_forwarder *fw, uint16_t backend, int32_t change)
 {
-	fw->own_load[backend] += (uint32_t)change;
+	__atomic_store_n(&fw->own_load[backend], fw->own_load[backend] + (uint32_t)change,
+	                 __ATOMIC_RELAXED);
 	sl_stat_set(&fw->backend_stats[backend].flows_active, fw->own_load[backend]);
 }
 

@@ -42,9 +42,9 @@ struct sl_forwarder {
 	struct sl_frag_table *frags;         // owned by this worker; NULL: fragments are dropped
 	const struct sl_route_table *routes; // fixed
 	struct sl_neigh_table *neighs;       // main writes
-	const uint32_t *others_load;         // main writes: flows on all other workers, by backend
-	uint32_t *own_load;                  // flows that are not over yet, by backend
-	uint32_t *entries;             // all flows of the table, by backend; main reads (relaxed)
+	const uint32_t *others_load; // main writes (relaxed): flows on all others, by backend
+	uint32_t *own_load; // flows that are not over yet, by backend; main reads (relaxed)
+	uint32_t *entries;  // all flows of the table, by backend; main reads (relaxed)
 	struct sl_stats_worker *stats; // this worker's rows of the segment
 	struct sl_stats_backend *backend_stats;
 	struct sl_stats_vip *vip_stats;

@@ -160,6 +160,7 @@ void sl_rig_turn(struct sl_rig *rig)
 {
 	bool is_busy = true;
 
+	rig->now_ns += SL_NS_PER_MS; // loads are folded no more often
 	for (uint32_t turn = 0; is_busy && turn < MAX_TURNS; turn++) {
 		is_busy = false;
 		for (uint32_t w = 0; w < rig->a.config.n_workers; w++)
