@@ -112,6 +112,7 @@ static void put_runs(const char *dir)
 			bytes[b] = (uint8_t)sl_check_random(&state);
 		bytes[0] = (uint8_t)i;
 		bytes[1] = 250; // a configuration first
+		bytes[2] = 0;
 		put(&w, bytes, 128 + i * 28);
 	}
 }

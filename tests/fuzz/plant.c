@@ -61,7 +61,12 @@ static void told(void *ctx, const struct sl_replay_record *record, const uint8_t
 		FUZZ_REQUIRE(sl_packet_csums_are_right(frame, n_bytes));
 	if (n_bytes > sizeof(sent->frame))
 		return;
-	sent = &plant->sent[plant->next_sent++ % PLANT_SENT];
+	if (record->n != 0)
+		sent = &plant->sent[plant->next_sent++ % PLANT_SENT];
+	else if (plant->n_asked < PLANT_ASKED)
+		sent = &plant->asked[plant->n_asked++];
+	else
+		return;
 	sent->port = record->out_port;
 	sent->n_bytes = n_bytes;
 	memcpy(sent->frame, frame, n_bytes);
@@ -166,37 +171,50 @@ static void apply_garbage(struct plant *plant, struct fuzz_input *in)
 	free(body);
 }
 
-static void pass_time(struct plant *plant, uint8_t choice)
+static uint64_t step_ns(uint8_t choice)
 {
-	static const uint64_t steps_ns[] = {
-		1 * SL_NS_PER_US,  1 * SL_NS_PER_MS,  100 * SL_NS_PER_MS, 250 * SL_NS_PER_MS,
-		1 * SL_NS_PER_S,   4 * SL_NS_PER_S,   11 * SL_NS_PER_S,   31 * SL_NS_PER_S,
-		301 * SL_NS_PER_S, 700 * SL_NS_PER_S, 7500 * SL_NS_PER_S, 0};
+	static const uint64_t short_ns[] = {1 * SL_NS_PER_US, 1 * SL_NS_PER_MS, 20 * SL_NS_PER_MS,
+	                                    250 * SL_NS_PER_MS};
+	static const uint64_t long_ns[] = {1 * SL_NS_PER_S,   4 * SL_NS_PER_S,   11 * SL_NS_PER_S,
+	                                   31 * SL_NS_PER_S,  301 * SL_NS_PER_S, 700 * SL_NS_PER_S,
+	                                   7500 * SL_NS_PER_S};
 
-	plant->now_ns += steps_ns[choice % (sizeof(steps_ns) / sizeof(steps_ns[0]))];
+	return choice < 224 ? short_ns[choice % 4] : long_ns[choice % 7];
+}
+
+void plant_wait(struct plant *plant, struct fuzz_input *in)
+{
+	uint8_t choice = fuzz_u8(in);
+
+	plant->now_ns += step_ns(choice);
 	sl_replay_advance(plant->replay, plant->now_ns);
+	if (fuzz_u8(in) % 4 != 0)
+		plant_answer_questions(plant);
+}
+
+void plant_configure(struct plant *plant, struct fuzz_input *in)
+{
+	uint8_t op = fuzz_u8(in);
+
+	plant->n_builds++;
+	if (op < 128)
+		apply_config(plant, fuzz_u16(in));
+	else if (op < 208)
+		apply_weights(plant, fuzz_u8(in));
+	else
+		apply_garbage(plant, in);
 }
 
 void plant_step(struct plant *plant, struct fuzz_input *in)
 {
 	uint8_t op = fuzz_u8(in);
-	bool may_build = plant->n_builds < plant->params.max_builds;
 
-	if (op < 232 || (op >= 246 && !may_build)) {
-		plant_packet(plant, in);
-		return;
-	}
-	if (op < 246) {
-		pass_time(plant, fuzz_u8(in));
-		return;
-	}
-	plant->n_builds++;
-	if (op < 251)
-		apply_config(plant, fuzz_u16(in));
-	else if (op < 254)
-		apply_weights(plant, fuzz_u8(in));
+	if (op >= 246 && plant->n_builds < plant->params.max_builds)
+		plant_configure(plant, in);
+	else if (op >= 232)
+		plant_wait(plant, in);
 	else
-		apply_garbage(plant, in);
+		plant_packet(plant, in);
 }
 
 void plant_require_sound(const struct plant *plant)

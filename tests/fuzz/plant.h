@@ -25,11 +25,13 @@ struct plant_params {
 
 struct plant *plant_new(const struct plant_params *params);
 
-// One packet, step of time or configuration, by as many bytes as it takes.
-void plant_step(struct plant *plant, struct fuzz_input *in);
-
-// Well-formed or nearly so, from the bytes; for callers that want packets only.
+// Each takes as many bytes as it needs.
 void plant_packet(struct plant *plant, struct fuzz_input *in);
+void plant_wait(struct plant *plant, struct fuzz_input *in);
+void plant_configure(struct plant *plant, struct fuzz_input *in);
+
+// One of the three, by the next byte.
+void plant_step(struct plant *plant, struct fuzz_input *in);
 
 // Checks everything; the plant goes on.
 void plant_require_sound(const struct plant *plant);

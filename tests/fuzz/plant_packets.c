@@ -171,7 +171,7 @@ static size_t nd(uint8_t *frame, struct fuzz_input *in, uint16_t *in_port)
 	spec.src = sender;
 	spec.dst = choice & 1 ? sl_packet_ip("2001:db8:2::254") : sl_packet_ip("2001:db8:1::254");
 	spec.icmp_type = choice & 4 ? 136 : 135;
-	spec.icmp_rest = choice & 4 ? 0x60000000 : 0; // solicited, override
+	spec.sport = choice & 4 ? 0x6000 : 0; // solicited, override
 	memcpy(body, choice & 4 ? sender.bytes : target.bytes, 16);
 	body[16] = choice & 4 ? 2 : 1; // link-layer address of target or source
 	body[17] = 1;
@@ -183,12 +183,10 @@ static size_t nd(uint8_t *frame, struct fuzz_input *in, uint16_t *in_port)
 	return sl_packet_build(frame, SL_PACKET_MAX_BYTES, &spec);
 }
 
-static size_t build(const struct plant *plant, struct made *m, uint8_t *frame,
-                    struct fuzz_input *in)
+static size_t build(struct made *m, uint8_t *frame, struct fuzz_input *in)
 {
 	uint8_t shape = fuzz_u8(in);
 
-	(void)plant;
 	memcpy(m->spec.dst_mac, plant_macs[m->in_port], 6);
 	memcpy(m->spec.src_mac, peer_mac, 6);
 	m->spec.payload_bytes = m->spec.quote != NULL ? 0 : shape & 0x3f;
@@ -236,22 +234,80 @@ static size_t make(struct plant *plant, struct fuzz_input *in, uint8_t *frame, u
 	else if (kind >= 238)
 		return plant->params.is_trusting ? 0 : raw(frame, in, in_port);
 	*in_port = m.in_port;
-	return build(plant, &m, frame, in);
+	return build(&m, frame, in);
 }
 
-void plant_packet(struct plant *plant, struct fuzz_input *in)
+void plant_give(struct plant *plant, const uint8_t *whole, size_t n_bytes, uint16_t in_port)
 {
-	uint8_t whole[SL_PACKET_MAX_BYTES], *frame;
+	uint8_t *frame = fuzz_copy(whole, n_bytes);
 	enum sl_replay_end end;
-	uint16_t in_port = 0;
-	size_t n_bytes = make(plant, in, whole, &in_port);
 
-	if (n_bytes > 0 && !plant->params.is_trusting && fuzz_below(in, 4) == 0)
-		n_bytes = break_frame(whole, n_bytes, in);
-	frame = fuzz_copy(whole, n_bytes);
 	plant->now_ns += 1000;
 	end = sl_replay_packet(plant->replay, frame, (uint32_t)n_bytes, in_port, plant->now_ns);
 	FUZZ_REQUIRE(end < SL_REPLAY_END_COUNT);
 	plant->n_given++;
 	free(frame);
+}
+
+// The answer to the question in the frame, in its place; 0 if it is none.
+static size_t turn_arp(uint8_t *frame)
+{
+	uint8_t target[4];
+
+	if (frame[21] != 1)
+		return 0;
+	memcpy(target, frame + 38, 4);
+	memcpy(frame, frame + 6, 6);
+	memcpy(frame + 6, peer_mac, 6);
+	frame[21] = 2;
+	memcpy(frame + 32, frame + 22, 10); // who asked
+	memcpy(frame + 22, peer_mac, 6);
+	memcpy(frame + 28, target, 4);
+	return 42;
+}
+
+static size_t turn_nd(uint8_t *frame)
+{
+	struct sl_packet_spec spec = {.proto = IPPROTO_ICMPV6, .ttl = 255, .icmp_type = 136};
+	uint8_t body[24] = {[16] = 2, [17] = 1};
+
+	if (frame[54] != 135)
+		return 0;
+	memcpy(body, frame + 62, 16);
+	memcpy(body + 18, peer_mac, 6);
+	memcpy(spec.src.bytes, frame + 62, 16);
+	memcpy(spec.dst.bytes, frame + 22, 16);
+	memcpy(spec.dst_mac, frame + 6, 6);
+	memcpy(spec.src_mac, peer_mac, 6);
+	spec.sport = 0x6000; // solicited, override
+	spec.payload = body;
+	spec.payload_bytes = sizeof(body);
+	return sl_packet_build(frame, SL_PACKET_MAX_BYTES, &spec);
+}
+
+void plant_answer_questions(struct plant *plant)
+{
+	uint8_t frame[SL_PACKET_MAX_BYTES];
+
+	for (uint32_t n = plant->n_asked; n > 0; n--) { // an answer may lead to another question
+		const struct plant_sent *asked = &plant->asked[n - 1];
+		size_t n_bytes;
+
+		memcpy(frame, asked->frame, asked->n_bytes);
+		n_bytes = frame[13] == 0x06 ? turn_arp(frame) : turn_nd(frame);
+		if (n_bytes > 0)
+			plant_give(plant, frame, n_bytes, asked->port);
+	}
+	plant->n_asked = 0;
+}
+
+void plant_packet(struct plant *plant, struct fuzz_input *in)
+{
+	uint8_t frame[SL_PACKET_MAX_BYTES];
+	uint16_t in_port = 0;
+	size_t n_bytes = make(plant, in, frame, &in_port);
+
+	if (n_bytes > 0 && !plant->params.is_trusting && fuzz_below(in, 4) == 0)
+		n_bytes = break_frame(frame, n_bytes, in);
+	plant_give(plant, frame, n_bytes, in_port);
 }

@@ -137,10 +137,6 @@ struct sl_replay *sl_replay_new(const struct sl_replay_params *params, char *rea
 	err = init_tables(rp, params);
 	if (err != 0)
 		goto err_memory;
-	for (uint32_t i = 0; i < rp->routes.n_routes; i++) {
-		if (!rp->routes.routes[i].is_connected)
-			replay_pin(rp, &rp->routes.routes[i].via);
-	}
 	return rp;
 
 err_memory:
@@ -246,8 +242,20 @@ static void expire(struct sl_replay *rp)
 	}
 }
 
+// Not when the replay is made: neighbours that are told then need not be asked.
+static void pin_gateways(struct sl_replay *rp)
+{
+	for (uint32_t i = 0; i < rp->routes.n_routes; i++) {
+		if (!rp->routes.routes[i].is_connected)
+			replay_pin(rp, &rp->routes.routes[i].via);
+	}
+	rp->has_gateways = true;
+}
+
 void sl_replay_advance(struct sl_replay *rp, uint64_t now_ns)
 {
+	if (!rp->has_gateways)
+		pin_gateways(rp);
 	if (now_ns < rp->now_ns)
 		now_ns = rp->now_ns;
 	if (now_ns > rp->next_timer_ns && now_ns - rp->next_timer_ns > GAP_MAX_NS) {
