@@ -231,6 +231,16 @@ static void leave_to_client(struct sl_forwarder *fw, struct sl_pkt *pkt, struct 
 	sl_forward_leave_towards(fw, pkt, &pkt->tuple.dst, &flow->client_hop);
 }
 
+// The TTL ends here. The packet is as it came; its sender is told if that is allowed.
+static void expire_packet(struct sl_forwarder *fw, struct sl_pkt *pkt)
+{
+	drop(pkt, SL_DROP_TTL);
+	if (!sl_icmp_grant(&fw->errors, pkt, fw->now))
+		return;
+	pkt->wants_error = true;
+	pkt->verdict = SL_VERDICT_SLOW;
+}
+
 static void track_tcp(struct sl_forwarder *fw, struct sl_flow *flow, const struct sl_pkt *pkt,
                       enum sl_dir dir)
 {
@@ -296,7 +306,7 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 		return;
 	}
 	if (!sl_rewrite_ttl(pkt)) {
-		drop(pkt, SL_DROP_TTL);
+		expire_packet(fw, pkt);
 		return;
 	}
 	if (dir == SL_DIR_C2S) {

@@ -19,6 +19,7 @@
 
 #include "flow.h"
 #include "frag.h"
+#include "icmp_make.h"
 #include "neigh.h"
 #include "route.h"
 #include "sluice/stats.h"
@@ -50,6 +51,7 @@ struct sl_forwarder {
 	// --- running ---
 	uint32_t next_local_port;
 	uint32_t least_cursor;
+	struct sl_icmp_bucket errors;   // ICMP errors we have made
 	uint32_t cursors[SL_MAX_POOLS]; // weighted sequences, by pool row
 };
 
