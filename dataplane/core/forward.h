@@ -21,6 +21,7 @@
 #include "route.h"
 #include "sluice/stats.h"
 #include "snapshot.h"
+#include "toobig.h"
 
 #define SL_FORWARD_PORT_LANES  16 // local ports are dealt to workers by their low 4 bits
 #define SL_FORWARD_PORT_PROBES 64
@@ -47,6 +48,8 @@ struct sl_forwarder {
 	// --- running ---
 	uint32_t next_local_port;
 	uint32_t least_cursor;
+	struct sl_toobig_bucket too_bigs;
+	uint16_t next_outer_id;         // of tunnels; steps by n_workers, so that two never agree
 	uint32_t cursors[SL_MAX_POOLS]; // weighted sequences, by pool row
 };
 

@@ -298,6 +298,7 @@ void sl_rig_check_accounts(struct sl_rig *rig)
 
 	for (uint32_t w = 0; w < rig->a.config.n_workers; w++) {
 		in += sl_stat_get(&rig->a.io.workers[w]->stats->rx_pkts);
+		in += sl_stat_get(&rig->a.io.workers[w]->stats->generated_pkts);
 		out += sl_stat_get(&rig->a.io.workers[w]->stats->tx_pkts);
 	}
 	for (uint32_t d = 0; d < SL_DROP_COUNT; d++)
