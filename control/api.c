@@ -262,11 +262,17 @@ static void post_apply(struct sl_daemon *daemon, const struct sl_http_request *r
 static void changed(struct sl_daemon *daemon, const struct sl_http_request *request, uint32_t pool,
                     uint32_t backend)
 {
-	sl_reload_save_overrides(daemon);
+	json_t *json, *warnings = json_array();
+	char unsaved[PATH_MAX + 256];
+
+	sl_keep_overrides(daemon);
 	if (sl_fleet_tick(daemon->fleet, uv_hrtime()))
 		daemon->publish.is_weights_due = true;
-	answer_json(request->exchange, 200,
-	            sl_view_envelope("Backend", sl_view_backend(daemon, pool, backend)));
+	if (sl_keep_warning(daemon, unsaved, sizeof(unsaved)))
+		json_array_append_new(warnings, sl_view_text(unsaved));
+	json = sl_view_envelope("Backend", sl_view_backend(daemon, pool, backend));
+	json_object_set_new(json, "warnings", warnings);
+	answer_json(request->exchange, 200, json);
 }
 
 static void set_drain(struct sl_daemon *daemon, const struct sl_http_request *request,

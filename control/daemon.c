@@ -20,6 +20,7 @@ static void tick(uv_timer_t *timer)
 	if (daemon->model != NULL && sl_fleet_tick(daemon->fleet, uv_hrtime()))
 		daemon->publish.is_weights_due = true;
 	sl_publish_next(daemon);
+	sl_reload_requested(daemon);
 }
 
 static void sample(uv_timer_t *timer)
@@ -27,6 +28,8 @@ static void sample(uv_timer_t *timer)
 	struct sl_daemon *daemon = timer->data;
 
 	sl_stats_reader_sample(daemon->stats, uv_hrtime());
+	sl_keep_retry(daemon, uv_hrtime());
+	sl_targets_tell_rest(daemon);
 }
 
 static void load_overrides(struct sl_daemon *daemon)

@@ -58,10 +58,14 @@ static inline void rewrite_one(struct sl_pkt *pkt, const struct sl_tuple *to, co
 
 void sl_rewrite_tuple(struct sl_pkt *pkt, const struct sl_tuple *to)
 {
-	if (pkt->is_v6)
+	if (pkt->kind == SL_PKT_FRAGMENT) { // the first one has the ports, and the checksum of all
+		put_addresses(pkt->data + pkt->l3_off, to, pkt->is_v6);
+		pkt->tuple = *to;
+	} else if (pkt->is_v6) {
 		rewrite_one(pkt, to, true);
-	else
+	} else {
 		rewrite_one(pkt, to, false);
+	}
 }
 
 // Ports of the quoted packet, and its checksum where the quote reaches that far; pseudo_delta is

@@ -10,7 +10,8 @@
 
 #include "pkt.h"
 
-// Translate TCP or UDP to the tuple to (proto equal).
+// Translate TCP or UDP to the tuple to (proto equal). Of a fragment that is not the first only the
+// addresses change.
 void sl_rewrite_tuple(struct sl_pkt *pkt, const struct sl_tuple *to);
 
 // Translate an ICMP error: outer source/destination and the quoted packet's addresses and ports,

@@ -13,6 +13,7 @@
 
 #include <rte_dev.h>
 #include <rte_ethdev.h>
+#include <rte_mbuf_pool_ops.h>
 
 // The AF_XDP driver keeps up to 4096 buffers per queue in its rings, af_packet none.
 #define MBUFS_PER_QUEUE 6144
@@ -32,12 +33,38 @@ static int fail(struct sl_text *why, int code, const char *format, ...)
 	return code;
 }
 
+// The AF_XDP driver tells the kernel that the pool is n_mbufs times one object long, so objects
+// must lie side by side. By default DPDK lets none cross a page, and without hugepages that doubles
+// the length: the kernel then throws away every buffer beyond, until no port receives any more.
+// Devices that read physical addresses need the default; they are never without hugepages.
+static unsigned int pool_flags(void)
+{
+	bool is_virtual = !rte_eal_has_hugepages() || rte_eal_iova_mode() == RTE_IOVA_VA;
+
+	return is_virtual ? RTE_MEMPOOL_F_NO_IOVA_CONTIG : 0;
+}
+
 struct rte_mempool *sl_ports_make_pool(const char *name, uint32_t n_mbufs)
 {
-	uint16_t priv_bytes = RTE_ALIGN(sizeof(struct sl_pkt), RTE_MBUF_PRIV_ALIGN);
+	struct rte_pktmbuf_pool_private private = {
+		.mbuf_data_room_size = RTE_MBUF_DEFAULT_BUF_SIZE,
+		.mbuf_priv_size = RTE_ALIGN(sizeof(struct sl_pkt), RTE_MBUF_PRIV_ALIGN)};
+	unsigned int object_bytes =
+		sizeof(struct rte_mbuf) + private.mbuf_priv_size + RTE_MBUF_DEFAULT_BUF_SIZE;
+	struct rte_mempool *pool =
+		rte_mempool_create_empty(name, n_mbufs, object_bytes, MBUF_CACHE, sizeof(private),
+	                                 SOCKET_ID_ANY, pool_flags());
 
-	return rte_pktmbuf_pool_create(name, n_mbufs, MBUF_CACHE, priv_bytes,
-	                               RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	if (pool == NULL)
+		return NULL;
+	rte_pktmbuf_pool_init(pool, &private);
+	if (rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), NULL) != 0 ||
+	    rte_mempool_populate_default(pool) < 0) {
+		rte_mempool_free(pool);
+		return NULL;
+	}
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	return pool;
 }
 
 static int start_queues(struct sl_ports *ports, struct sl_port *port, struct sl_text *why)

@@ -99,19 +99,22 @@ static bool has_no_flows(void *ctx, uint32_t backend)
 	struct sl_publisher *pub = ctx;
 	uint64_t n_flows = 0;
 
+	// Entries, not active flows: one that is over may be revived, and counts on its index then.
 	for (uint32_t w = 0; w < pub->io->n_workers; w++)
-		n_flows +=
-			sl_stat_get(&sl_stats_backend_at(pub->io->stats, w, backend)->flows_active);
+		n_flows += __atomic_load_n(&pub->io->workers[w]->fw.entries[backend],
+		                           __ATOMIC_RELAXED);
 	return n_flows == 0;
 }
 
-// VIP slots only name counters: a flow that still counts there does no harm to a new owner's
-// baseline.
-static bool is_always_idle(void *ctx, uint32_t slot)
+// Flows of a removed VIP go on counting in its slot.
+static bool vip_has_no_flows(void *ctx, uint32_t slot)
 {
-	(void)ctx;
-	(void)slot;
-	return true;
+	struct sl_publisher *pub = ctx;
+	uint64_t n_flows = 0;
+
+	for (uint32_t w = 0; w < pub->io->n_workers; w++)
+		n_flows += sl_stat_get(&sl_stats_vip_at(pub->io->stats, w, slot)->flows);
+	return n_flows == 0;
 }
 
 static int draft_alloc(struct draft *d, const struct sl_wire_header *body, size_t n_bytes)
@@ -190,7 +193,7 @@ static int assign(struct sl_publisher *pub, const struct sl_wire_header *config,
 			ids[n_unique++] = vip[i].id;
 		unique_of[i] = n_unique - 1;
 	}
-	sl_registry_reap(&pub->vips, is_always_idle, pub);
+	sl_registry_reap(&pub->vips, vip_has_no_flows, pub);
 	err = sl_registry_assign(&pub->vips, ids, n_unique, vip_slots);
 	for (uint32_t i = config->n_vips; err == 0 && i > 0; i--)
 		vip_slots[i - 1] = vip_slots[unique_of[i - 1]];
@@ -311,6 +314,7 @@ enum sl_ipc_status sl_publisher_apply_config(struct sl_publisher *pub, const voi
 		return err == -ENOSPC ? SL_IPC_NO_SPACE : SL_IPC_INTERNAL;
 	}
 	adopt(pub, &d);
+	sl_slow_keep_pins(pub->slow, pub->next_hops, pub->config->n_backends);
 	show_slots(pub);
 	publish(pub, snap);
 	if (pub->changed != NULL)

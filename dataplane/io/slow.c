@@ -136,6 +136,20 @@ uint16_t sl_slow_pin(struct sl_slow *slow, const struct sl_ip *dst)
 	return route != NULL ? want(slow, &hop, route->port, true) : SL_NEIGH_NONE;
 }
 
+void sl_slow_keep_pins(struct sl_slow *slow, const uint16_t *rows, uint32_t n_rows)
+{
+	bool is_kept[SL_NEIGH_MAX] = {false};
+
+	for (uint32_t i = 0; i < n_rows; i++) {
+		if (rows[i] != SL_NEIGH_NONE)
+			is_kept[rows[i]] = true;
+	}
+	for (uint32_t row = 0; row < slow->neighs->n_rows; row++) {
+		if (slow->neighs->rows[row].is_pinned && !is_kept[row])
+			sl_neigh_unpin(slow->neighs, (uint16_t)row, slow->now_ns);
+	}
+}
+
 // A rewritten packet whose next hop has no MAC yet.
 static void hold(struct sl_slow *slow, struct rte_mbuf *m)
 {
@@ -167,6 +181,19 @@ static bool is_vip(struct sl_slow *slow, const struct sl_ip *ip)
 	return snap != NULL && sl_snapshot_has_address(snap, ip);
 }
 
+// An address of one of our networks is answered for there and nowhere else; a VIP of no network of
+// ours, wherever somebody asks.
+static bool answers_on(struct sl_slow *slow, const struct sl_ip *ip, uint16_t port)
+{
+	const struct sl_route *route;
+	struct sl_ip hop;
+
+	if (!is_vip(slow, ip) && !sl_route_is_own_address(slow->routes, ip))
+		return false;
+	route = sl_route_find(slow->routes, ip, &hop);
+	return route == NULL || !route->is_connected || route->port == port;
+}
+
 static void neighbour_message(struct sl_slow *slow, struct rte_mbuf *m)
 {
 	struct sl_pkt *pkt = sl_pkt_of(m);
@@ -180,8 +207,7 @@ static void neighbour_message(struct sl_slow *slow, struct rte_mbuf *m)
 		if (row != SL_NEIGH_NONE)
 			release_held(slow, row, true);
 	}
-	if (msg.kind == SL_NEIGH_MSG_ASKS &&
-	    (is_vip(slow, &msg.target) || sl_route_is_own_address(slow->routes, &msg.target)))
+	if (msg.kind == SL_NEIGH_MSG_ASKS && answers_on(slow, &msg.target, pkt->in_port))
 		send_frame(slow, frame,
 		           sl_build_tell(frame, sizeof(frame), pkt, &msg,
 		                         slow->io->ports->macs[pkt->in_port]),
@@ -231,11 +257,13 @@ void sl_slow_announce(struct sl_slow *slow, const struct sl_ip *address)
 {
 	uint8_t frame[SL_LOCALPKT_MAX_BYTES];
 
-	for (uint16_t p = 0; p < slow->io->ports->n_ports; p++)
-		send_frame(
-			slow, frame,
-			sl_build_announce(frame, sizeof(frame), address, slow->io->ports->macs[p]),
-			p);
+	for (uint16_t p = 0; p < slow->io->ports->n_ports; p++) {
+		const uint8_t *mac = slow->io->ports->macs[p];
+
+		if (answers_on(slow, address, p))
+			send_frame(slow, frame,
+			           sl_build_announce(frame, sizeof(frame), address, mac), p);
+	}
 }
 
 void sl_slow_fini(struct sl_slow *slow)

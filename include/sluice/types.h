@@ -74,6 +74,14 @@ enum sl_balance {
 	SL_BALANCE_COUNT
 };
 
+// Which new flows of a VIP are to reach the same backend, whatever the pool's balance.
+enum sl_affinity {
+	SL_AFFINITY_NONE,   // the pool's balance picks
+	SL_AFFINITY_SOURCE, // by client address, with a bound on the load (pick.h)
+	SL_AFFINITY_FLOW,   // by client address and port: maglev
+	SL_AFFINITY_COUNT
+};
+
 static inline bool sl_ip_is_v4(const struct sl_ip *ip)
 {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};

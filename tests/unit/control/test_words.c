@@ -9,6 +9,7 @@
 #include "metrics_text.h"
 #include "nearest.h"
 #include "overrides.h"
+#include "reload_weights.h"
 
 #define POOLS(vip_tail, pool_tail, backends)                                                       \
 	"version: 1\nvips:\n"                                                                      \
@@ -16,8 +17,9 @@
 	"}\n" vip_tail "pools:\n  llama:\n    forward: { mode: nat }\n" pool_tail                  \
 	"    backends:\n" backends
 
-#define GPU1 "      - { name: gpu-1, address: 10.0.0.1:443, weight: 100 }\n"
-#define GPU2 "      - { name: gpu-2, address: 10.0.0.2:443, weight: 100 }\n"
+#define PROBE "    probes: { up: { type: tcp } }\n"
+#define GPU1  "      - { name: gpu-1, address: 10.0.0.1:443, weight: 100 }\n"
+#define GPU2  "      - { name: gpu-2, address: 10.0.0.2:443, weight: 100 }\n"
 
 static struct sl_model *parse(const char *text)
 {
@@ -230,6 +232,60 @@ START_TEST(broken_overrides_are_refused_whole)
 }
 END_TEST
 
+// ---- first weights ----
+
+static const struct {
+	const char *name;
+	bool is_down;
+	const char *after;
+	uint32_t want_milli[2];
+} carries[] = {
+	{"a backend that stays keeps its weight",
+         false,
+         POOLS("", PROBE, GPU1 GPU2),
+         {100000, 100000}},
+	{"one that is down stays at 0", true, POOLS("", PROBE, GPU1 GPU2), {0, 100000}},
+	{"a changed weight keeps the ratio",
+         true,
+         POOLS("", PROBE, "      - { name: gpu-1, address: 10.0.0.1:443, weight: 50 }\n" GPU2),
+         {0, 100000}},
+	{"a raised weight counts at once",
+         false,
+         POOLS("", PROBE, "      - { name: gpu-1, address: 10.0.0.1:443, weight: 300 }\n" GPU2),
+         {300000, 100000}},
+	{"a new address starts at its configured weight",
+         true,
+         POOLS("", PROBE, "      - { name: gpu-1, address: 10.0.0.9:443, weight: 100 }\n" GPU2),
+         {100000, 100000}},
+	{"drain in the file is 0 at once",
+         false,
+         POOLS("", PROBE, GPU1 "      - { name: gpu-2, address: 10.0.0.2:443, state: drain }\n"),
+         {100000, 0}},
+};
+
+START_TEST(a_configuration_starts_with_what_is_known)
+{
+	struct sl_model *before = parse(POOLS("", PROBE, GPU1 GPU2)),
+			*after = parse(carries[_i].after);
+	const struct sl_probe_result refused = {.reason = SL_PROBE_REFUSED};
+	struct sl_fleet *fleet = sl_fleet_new();
+	uint32_t *weights_milli;
+
+	ck_assert_int_eq(sl_fleet_sync(fleet, before, SL_NS_PER_S), 0);
+	for (uint64_t i = 0; carries[_i].is_down && i < 5; i++)
+		sl_fleet_result(fleet, 0, 0, &refused, (2 + i) * SL_NS_PER_S);
+	sl_fleet_tick(fleet, 9 * SL_NS_PER_S);
+	weights_milli = sl_reload_weights(before, fleet, after);
+	for (uint32_t b = 0; b < 2; b++)
+		ck_assert_msg(weights_milli[b] == carries[_i].want_milli[b], "%s: %u of %u",
+		              carries[_i].name, weights_milli[b], b);
+	free(weights_milli);
+	sl_fleet_free(fleet);
+	sl_model_free(before);
+	sl_model_free(after);
+}
+END_TEST
+
 // ---- nearest ----
 
 static const struct {
@@ -260,6 +316,7 @@ int main(void)
 	                    N(reloads));
 	tcase_add_test(tc, overrides_survive_being_written_and_read);
 	tcase_add_loop_test(tc, broken_overrides_are_refused_whole, 0, N(broken_overrides));
+	tcase_add_loop_test(tc, a_configuration_starts_with_what_is_known, 0, N(carries));
 	tcase_add_loop_test(tc, the_nearest_word_is_a_slip_away_or_none, 0, N(near));
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);
