@@ -290,16 +290,29 @@ static void count(struct sl_forwarder *fw, const struct sl_flow *flow, const str
 	}
 }
 
-void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
-                    enum sl_dir dir)
+// Direct return: nothing above the MAC changes, or the packet travels inside another one.
+static void leave_as_it_is(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow)
 {
 	struct sl_tuple to;
 
+	if (flow->flags & SL_FLOW_IS_TUNNEL) {
+		sl_forward_through_tunnel(fw, pkt, flow);
+		return;
+	}
+	to = sl_flow_tuple_to_backend(fw->flows, flow);
+	sl_forward_leave_to_backend(fw, pkt, flow, &to.dst);
+}
+
+void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
+                    enum sl_dir dir)
+{
+	const bool is_dsr = (flow->flags & SL_FLOW_IS_DSR) != 0;
+	struct sl_tuple to;
+
 	// Before anything learns from it: nobody beyond us will ever see this packet.
-	// (A tunnel lowers the TTL itself: what it refuses is quoted as it came.)
-	if (flow->flags & SL_FLOW_IS_TUNNEL
-	            ? pkt->ttl <= 1
-	            : !(flow->flags & SL_FLOW_IS_DSR) && !sl_rewrite_ttl(pkt)) {
+	// (Direct return leaves it to the step that sends, which may have to quote what came.)
+	if (is_dsr ? (flow->flags & SL_FLOW_IS_TUNNEL) != 0 && pkt->ttl <= 1
+	           : !sl_rewrite_ttl(pkt)) {
 		drop(pkt, SL_DROP_TTL);
 		return;
 	}
@@ -309,13 +322,8 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 		track_udp(fw, flow, dir);
 	flow->last_seen = fw->now;
 	count(fw, flow, pkt, dir);
-	if (flow->flags & SL_FLOW_IS_TUNNEL) {
-		sl_forward_through_tunnel(fw, pkt, flow);
-		return;
-	}
-	if (flow->flags & SL_FLOW_IS_DSR) { // an L2 hop: nothing above the MAC changes
-		to = sl_flow_tuple_to_backend(fw->flows, flow);
-		sl_forward_leave_to_backend(fw, pkt, flow, &to.dst);
+	if (is_dsr) {
+		leave_as_it_is(fw, pkt, flow);
 		return;
 	}
 	if (dir == SL_DIR_C2S) {
@@ -356,14 +364,8 @@ static void icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		drop(pkt, SL_DROP_ICMP_NO_FLOW);
 		return;
 	}
-	if (flow->flags & SL_FLOW_IS_TUNNEL) {
-		sl_forward_through_tunnel(fw, pkt, flow);
-		return;
-	}
-	if (flow->flags &
-	    SL_FLOW_IS_DSR) { // the backend sent it from the VIP: it wants it as it is
-		inner = sl_flow_tuple_to_backend(fw->flows, flow);
-		sl_forward_leave_to_backend(fw, pkt, flow, &inner.dst);
+	if (flow->flags & SL_FLOW_IS_DSR) { // the backend sent it from the VIP and wants it so
+		leave_as_it_is(fw, pkt, flow);
 		return;
 	}
 	if (!sl_rewrite_ttl(pkt)) {

@@ -157,7 +157,9 @@ static int open_door(struct decap *d, struct door *door, int family, uint8_t pro
 	if (fd < 0)
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
-	if (setsockopt(fd, IPPROTO_IP, IP_RECVTOS, &on, sizeof(on)) != 0)
+	// An IPv6 raw socket sees no IPv4 and refuses its options; an IPv6 UDP socket sees both.
+	if ((family == AF_INET || is_gue) &&
+	    setsockopt(fd, IPPROTO_IP, IP_RECVTOS, &on, sizeof(on)) != 0)
 		return -errno;
 	if (family == AF_INET6 &&
 	    setsockopt(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, &on, sizeof(on)) != 0)
