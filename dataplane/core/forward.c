@@ -13,6 +13,8 @@ void sl_forward_init(struct sl_forwarder *fw)
 		fw->lane_owner[lane] = (uint8_t)(lane % fw->n_workers);
 	for (uint32_t row = 0; row < SL_MAX_POOLS; row++)
 		fw->cursors[row] = sl_pick_sequence_start(fw->worker, fw->n_workers);
+	sl_toobig_bucket_init(&fw->too_bigs, fw->now);
+	fw->next_outer_id = (uint16_t)fw->worker;
 	// Start somewhere else after each restart: peers may still remember the old ports.
 	fw->next_local_port = (uint32_t)sl_mix64(fw->steer_seed + fw->worker);
 }
@@ -218,22 +220,17 @@ void sl_forward_leave_towards(struct sl_forwarder *fw, struct sl_pkt *pkt, const
 void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,
                                  const struct sl_flow *flow, const struct sl_ip *backend)
 {
-	const struct sl_snapshot *snap = fw->snap;
+	const struct sl_snap_backend *be = sl_forward_backend_of(fw, flow);
 
-	if (flow->backend < snap->n_backends) {
-		const struct sl_snap_backend *be = &snap->backends[flow->backend];
-
-		if (be->pool != UINT16_MAX && be->generation == flow->backend_generation &&
-		    be->next_hop != SL_NEIGH_NONE) {
-			leave_by_hop(fw, pkt, be->next_hop);
-			return;
-		}
+	if (be != NULL && be->next_hop != SL_NEIGH_NONE) {
+		leave_by_hop(fw, pkt, be->next_hop);
+		return;
 	}
 	sl_forward_leave_towards(fw, pkt, backend, NULL); // removed: its flows live on
 }
 
 // The cached hop may have been given to another neighbour since; gateways never are.
-static void leave_to_client(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow)
+void sl_forward_leave_to_client(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow)
 {
 	if (flow->client_hop != SL_NEIGH_NONE) {
 		const struct sl_neigh *row = &fw->neighs->rows[flow->client_hop];
@@ -326,13 +323,26 @@ static void rewrite(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl
 	sl_rewrite_tuple(pkt, &to);
 }
 
-void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
-                    enum sl_dir dir)
+// Direct return: nothing above the MAC changes, or the packet travels inside another one.
+static void leave_as_it_is(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow)
 {
 	struct sl_tuple to;
 
+	if (flow->flags & SL_FLOW_IS_TUNNEL) {
+		sl_forward_through_tunnel(fw, pkt, flow);
+		return;
+	}
+	to = sl_flow_tuple_to_backend(fw->flows, flow);
+	sl_forward_leave_to_backend(fw, pkt, flow, &to.dst);
+}
+
+void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
+                    enum sl_dir dir)
+{
+	const bool is_dsr = (flow->flags & SL_FLOW_IS_DSR) != 0;
+
 	// Before anything learns from it: nobody beyond us will ever see this packet.
-	if (!(flow->flags & SL_FLOW_IS_DSR) && pkt->ttl <= 1) {
+	if (pkt->ttl <= 1 && (!is_dsr || (flow->flags & SL_FLOW_IS_TUNNEL))) {
 		sl_forward_expire(fw, pkt);
 		return;
 	}
@@ -342,16 +352,15 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 		track_udp(fw, flow, dir);
 	flow->last_seen = fw->now;
 	count(fw, flow, pkt, dir);
-	if (flow->flags & SL_FLOW_IS_DSR) { // an L2 hop: nothing above the MAC changes
-		to = sl_flow_tuple_to_backend(fw->flows, flow);
-		sl_forward_leave_to_backend(fw, pkt, flow, &to.dst);
+	if (is_dsr) {
+		leave_as_it_is(fw, pkt, flow);
 		return;
 	}
 	rewrite(fw, pkt, flow, dir);
 	if (dir == SL_DIR_C2S)
 		sl_forward_leave_to_backend(fw, pkt, flow, &pkt->tuple.dst);
 	else
-		leave_to_client(fw, pkt, flow);
+		sl_forward_leave_to_client(fw, pkt, flow);
 }
 
 static struct sl_tuple reversed(const struct sl_tuple *t)
@@ -375,15 +384,14 @@ static void icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt)
 	struct sl_flow *flow;
 	enum sl_dir dir;
 
-	flow = sl_flow_find(fw->flows, &back, sl_flow_hash(fw->flows, &back), &dir);
+	pkt->hash = sl_flow_hash(fw->flows, &back);
+	flow = sl_flow_find(fw->flows, &back, pkt->hash, &dir);
 	if (flow == NULL) {
 		drop(pkt, SL_DROP_ICMP_NO_FLOW);
 		return;
 	}
-	if (flow->flags &
-	    SL_FLOW_IS_DSR) { // the backend sent it from the VIP: it wants it as it is
-		inner = sl_flow_tuple_to_backend(fw->flows, flow);
-		sl_forward_leave_to_backend(fw, pkt, flow, &inner.dst);
+	if (flow->flags & SL_FLOW_IS_DSR) { // the backend sent it from the VIP and wants it so
+		leave_as_it_is(fw, pkt, flow);
 		return;
 	}
 	if (!sl_rewrite_ttl(pkt)) {
@@ -403,7 +411,7 @@ static void icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		outer.dst = inner.src;
 		sl_rewrite_icmp_error(pkt, &outer, &inner);
 		pkt->tuple.dst = inner.src;
-		leave_to_client(fw, pkt, flow);
+		sl_forward_leave_to_client(fw, pkt, flow);
 	}
 }
 

@@ -24,6 +24,7 @@
 #include "route.h"
 #include "sluice/stats.h"
 #include "snapshot.h"
+#include "toobig.h"
 
 #define SL_FORWARD_PORT_LANES  16 // local ports are dealt to workers by their low 4 bits
 #define SL_FORWARD_PORT_PROBES 64
@@ -59,6 +60,8 @@ struct sl_forwarder {
 	uint32_t next_local_port;
 	struct sl_icmp_bucket errors;   // ICMP errors we have made
 	uint32_t least_cursor;          // of weighted and maglev pools at their limit
+	struct sl_toobig_bucket too_bigs;
+	uint16_t next_outer_id;         // of tunnels; steps by n_workers, so that two never agree
 	uint32_t cursors[SL_MAX_POOLS]; // weighted sequences and least-connections, by pool row
 	struct sl_forward_sum sums[SL_MAX_POOLS];
 };

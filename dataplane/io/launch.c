@@ -83,7 +83,9 @@ static bool is_sound(const struct sl_dpconfig *c)
 	for (uint32_t i = 0; ok && i < c->n_ports; i++)
 		ok = is_terminated(c->ports[i].name, sizeof(c->ports[i].name)) &&
 		     is_terminated(c->ports[i].device, sizeof(c->ports[i].device)) &&
-		     c->ports[i].n_addresses <= SL_MAX_PORT_ADDRESSES;
+		     c->ports[i].n_addresses <= SL_MAX_PORT_ADDRESSES &&
+		     (c->ports[i].mtu_bytes == 0 || (c->ports[i].mtu_bytes >= SL_MTU_MIN_BYTES &&
+		                                     c->ports[i].mtu_bytes <= SL_MTU_MAX_BYTES));
 	return ok;
 }
 

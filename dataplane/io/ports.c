@@ -250,6 +250,20 @@ static int open_port(struct sl_ports *ports, const struct sl_dp_port *config, ui
 	}
 }
 
+// Only ever raised: what fits into a tunnel is decided by the configuration, not by the device.
+static int raise_mtu(uint16_t id, const struct sl_dp_port *config, struct sl_text *why)
+{
+	uint16_t mtu_bytes;
+	int err = rte_eth_dev_get_mtu(id, &mtu_bytes);
+
+	if (err == 0 && mtu_bytes < config->mtu_bytes)
+		err = rte_eth_dev_set_mtu(id, config->mtu_bytes);
+	if (err != 0)
+		return fail(why, err, "port %s: the device refuses mtu %u: %s", config->name,
+		            config->mtu_bytes, strerror(-err));
+	return 0;
+}
+
 int sl_ports_start(struct sl_ports *ports, const struct sl_dpconfig *config, const char *xdp_object,
                    struct sl_text *why)
 {
@@ -264,6 +278,8 @@ int sl_ports_start(struct sl_ports *ports, const struct sl_dpconfig *config, con
 	for (uint32_t i = 0; i < config->n_ports; i++) {
 		int err = open_port(ports, &config->ports[i], i, xdp_object, why);
 
+		if (err == 0)
+			err = raise_mtu(ports->ports[i].id, &config->ports[i], why);
 		if (err != 0)
 			return err;
 	}

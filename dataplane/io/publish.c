@@ -236,6 +236,7 @@ static struct sl_snapshot *build(const struct sl_publisher *pub, const struct dr
 	                            .backend_generations = d->backend_generations,
 	                            .vip_slots = d->vip_slots,
 	                            .next_hops = d->next_hops,
+	                            .routes = pub->slow->routes,
 	                            .epoch = epoch,
 	                            .maglev_key = pub->maglev_key};
 

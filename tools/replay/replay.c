@@ -124,6 +124,7 @@ struct sl_replay *sl_replay_new(const struct sl_replay_params *params, char *rea
 		goto err_errno;
 	rp->config = *params->config;
 	memcpy(rp->macs, params->macs, rp->config.n_ports * sizeof(rp->macs[0]));
+	rp->headroom_bytes = params->headroom_bytes;
 	rp->told = params->told;
 	rp->told_ctx = params->told_ctx;
 	rp->now_ns = params->start_ns;
@@ -324,7 +325,11 @@ static enum sl_replay_end obey(struct sl_replay *rp, struct sl_pkt *pkt,
 enum sl_replay_end sl_replay_packet(struct sl_replay *rp, uint8_t *frame, uint32_t n_bytes,
                                     uint16_t in_port, uint64_t now_ns)
 {
-	struct sl_pkt pkt = {.data = frame, .len = n_bytes, .in_port = in_port}, was;
+	struct sl_pkt pkt = {.data = frame,
+	                     .len = n_bytes,
+	                     .in_port = in_port,
+	                     .headroom = rp->headroom_bytes},
+		      was;
 	struct sl_pkt *burst[] = {&pkt};
 	struct replay_worker *w = rp->workers[0];
 	struct sl_replay_record record;

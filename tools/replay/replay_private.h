@@ -38,6 +38,7 @@ struct replay_worker {
 struct sl_replay {
 	struct sl_dpconfig config;
 	uint8_t macs[SL_MAX_PORTS][6];
+	uint16_t headroom_bytes;
 	struct sl_route_table routes;
 	struct sl_neigh_table neighs;
 	struct sl_registry backends, vips;
