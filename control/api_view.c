@@ -295,7 +295,8 @@ json_t *sl_view_flow_count(struct sl_daemon *daemon)
 			                                      integer(totals.flows_active)));
 		}
 	}
-	return json_pack("{s:o, s:o, s:o}", "total", integer(summary.flows), "capacity",
+	return json_pack("{s:b, s:o, s:o, s:o}", "connected", (int)daemon->publish.is_connected,
+	                 "total", integer(summary.flows), "capacity",
 	                 integer(summary.flow_capacity), "by_backend", list);
 }
 

@@ -283,7 +283,7 @@ static const char *const broken_overrides[] = {
 	"\"ready\", \"weight\": -1, \"file_weight\": 1, \"drain_note\": {\"owner\": 1}}]}",
 	"{\"overrides\": [{\"pool\": \"p\", \"backend\": \"b\", \"drain\": true, \"file_state\": "
 	"\"ready\", \"weight\": -1, \"file_weight\": 1, \"drain_note\": {\"owner\": \"\", "
-        "\"reason\": "
+	"\"reason\": "
 	"\"\", \"ttl_seconds\": -1, \"expires_unix_seconds\": 0}}]}",
 };
 
