@@ -2,13 +2,18 @@
 #include "metrics_text.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 void sl_metrics_family(struct sl_text *text, const char *name, enum sl_metric_type type,
                        const char *help)
 {
+	static const char *const types[] = {[SL_METRIC_COUNTER] = "counter",
+	                                    [SL_METRIC_GAUGE] = "gauge",
+	                                    [SL_METRIC_HISTOGRAM] = "histogram"};
+
 	sl_text_add(text, "# HELP sluice_%s %s\n# TYPE sluice_%s %s\n", name, help, name,
-	            type == SL_METRIC_COUNTER ? "counter" : "gauge");
+	            types[type]);
 }
 
 // The format knows three escapes in label values: backslash, quote and newline.
@@ -54,4 +59,32 @@ void sl_metrics_number(struct sl_text *text, const char *name, const struct sl_l
 {
 	add_head(text, name, labels);
 	sl_text_add(text, " %.17g\n", value);
+}
+
+void sl_metrics_histogram(struct sl_text *text, const char *name, const struct sl_label *labels,
+                          const struct sl_histogram *histogram)
+{
+	struct sl_label with_le[SL_METRICS_MAX_LABELS + 2] = {0};
+	char part[80], le[16];
+	uint64_t n = 0;
+	size_t n_labels = 0;
+
+	while (n_labels < SL_METRICS_MAX_LABELS && labels[n_labels].value != NULL) {
+		with_le[n_labels] = labels[n_labels];
+		n_labels++;
+	}
+	with_le[n_labels] = (struct sl_label){"le", le};
+	snprintf(part, sizeof(part), "%s_bucket", name);
+	for (uint32_t b = 0; b <= SL_HISTOGRAM_BOUNDS; b++) {
+		n += histogram->counts[b]; // each holds those before
+		if (b < SL_HISTOGRAM_BOUNDS)
+			snprintf(le, sizeof(le), "%g", sl_histogram_bounds_us[b] / 1e6);
+		else
+			snprintf(le, sizeof(le), "+Inf");
+		sl_metrics_count(text, part, with_le, n);
+	}
+	snprintf(part, sizeof(part), "%s_sum", name);
+	sl_metrics_number(text, part, labels, (double)histogram->sum_us / 1e6);
+	snprintf(part, sizeof(part), "%s_count", name);
+	sl_metrics_count(text, part, labels, n);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon_fixture.h"
+#include "histogram.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -282,6 +283,7 @@ START_TEST(a_backend_that_goes_down_or_comes_back_is_in_the_log_once_and_a_storm
 	const struct sl_probe_result bad = {.reason = SL_PROBE_REFUSED}, good = {0};
 	char text[8192] = "";
 	struct fixture f;
+	struct sl_probe_view view;
 	uint32_t n_lines = 0;
 	uint64_t key;
 	int fds[2];
@@ -298,6 +300,8 @@ START_TEST(a_backend_that_goes_down_or_comes_back_is_in_the_log_once_and_a_storm
 		sl_targets_result(&f.daemon, key, &good);
 	}
 	sl_targets_tell_rest(&f.daemon);
+	sl_fleet_probe_view(f.daemon.fleet, 0, 0, &view);
+	ck_assert_uint_eq(view.durations->counts[0], 301);
 	f.daemon.options.log.fd = -1;
 	close(fds[1]);
 	ck_assert_int_gt(read(fds[0], text, sizeof(text) - 1), 0);
