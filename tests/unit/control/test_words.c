@@ -124,6 +124,26 @@ START_TEST(a_histogram_is_cumulative_and_ends_with_sum_and_count)
 }
 END_TEST
 
+START_TEST(a_page_that_is_full_drops_whole_histograms_and_counts_what_it_dropped)
+{
+	const struct sl_label labels[] = {{"pool", "p"}, {0}};
+	const struct sl_histogram histogram = {0};
+	struct sl_text text = {.max_samples = 20};
+
+	sl_metrics_count(&text, "a", NULL, 1);
+	sl_metrics_histogram(&text, "d", labels, &histogram);
+	ck_assert_uint_eq(text.n_samples, 20);
+	sl_metrics_number(&text, "b", NULL, 1);
+	ck_assert_uint_eq(text.n_dropped, 1);
+	ck_assert_ptr_null(strstr(text.data, "sluice_b"));
+	text.max_samples = 30;
+	sl_metrics_histogram(&text, "e", labels, &histogram);
+	ck_assert_ptr_null(strstr(text.data, "sluice_e"));
+	ck_assert_uint_eq(text.n_dropped, 20);
+	sl_text_fini(&text);
+}
+END_TEST
+
 // ---- diff ----
 
 static const struct {
@@ -435,6 +455,7 @@ int main(void)
 	tcase_add_test(tc, counters_keep_every_bit);
 	tcase_add_loop_test(tc, a_duration_falls_into_the_bucket_of_its_bound, 0, N(durations));
 	tcase_add_test(tc, a_histogram_is_cumulative_and_ends_with_sum_and_count);
+	tcase_add_test(tc, a_page_that_is_full_drops_whole_histograms_and_counts_what_it_dropped);
 	tcase_add_loop_test(tc, a_diff_names_what_changes, 0, N(diffs));
 	tcase_add_loop_test(tc, the_file_overtakes_an_override_of_the_value_it_changes, 0,
 	                    N(reloads));
