@@ -72,7 +72,8 @@ struct sl_stats_vip {
 	sl_stat s2c_pkts;
 	sl_stat s2c_bytes;
 	sl_stat refused; // new flows that got no backend
-	sl_stat spare[2];
+	sl_stat flows;   // in the table now
+	sl_stat spare;
 };
 
 struct sl_stats_slot {
