@@ -320,6 +320,11 @@ json_t *sl_view_apply(const struct sl_apply_result *result)
 
 	if (result->warning != NULL)
 		json_array_append_new(warnings, json_string(result->warning));
+	if (result->own_file != NULL)
+		json_array_append_new(
+			warnings, json_sprintf("the next start, SIGHUP or plain apply of control "
+		                               "reads %s, not this file",
+		                               result->own_file));
 	if (result->report != NULL)
 		json_array_append_new(warnings, sl_view_text(result->report));
 	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "generation", integer(result->generation),

@@ -317,6 +317,34 @@ START_TEST(a_backend_that_goes_down_or_comes_back_is_in_the_log_once_and_a_storm
 }
 END_TEST
 
+START_TEST(applying_another_file_warns_that_a_restart_reads_the_first)
+{
+	static struct call call;
+	char body[PATH_MAX + 16], other[PATH_MAX];
+	struct fixture f;
+	FILE *file;
+
+	fixture_set_up_running(&f);
+	sl_state_path(f.dir, "other.yaml", other);
+	file = fopen(other, "w");
+	ck_assert_ptr_nonnull(file);
+	fputs(CHANGE, file);
+	fclose(file);
+	snprintf(body, sizeof(body), "{\"file\": \"%s\"}", other);
+	fixture_request(&f, &call, "POST", "/api/v1/apply", body);
+	ck_assert_int_eq(call.status, 200);
+	ck_assert_ptr_nonnull(strstr(call.bytes, "pools.yaml, not this file"));
+	json_decref(call.json);
+	snprintf(body, sizeof(body), "{\"file\": \"%s\"}", f.config);
+	fixture_request(&f, &call, "POST", "/api/v1/apply", body);
+	ck_assert_int_eq(call.status, 200);
+	ck_assert_ptr_null(strstr(call.bytes, "not this file"));
+	json_decref(call.json);
+	unlink(other);
+	fixture_tear_down(&f);
+}
+END_TEST
+
 START_TEST(a_signal_during_an_apply_is_not_lost_and_a_storm_of_them_is_one_apply)
 {
 	struct fixture f;
@@ -359,6 +387,7 @@ int main(void)
 	tcase_add_test(
 		tc,
 		a_backend_that_goes_down_or_comes_back_is_in_the_log_once_and_a_storm_is_bounded);
+	tcase_add_test(tc, applying_another_file_warns_that_a_restart_reads_the_first);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);
 }
