@@ -15,8 +15,8 @@
 #endif
 
 #define BYTES_EACH    600  // no step takes more
-#define WAIT_EVERY    100  // packets
-#define CONFIG_EVERY  2000 // packets
+#define WAIT_EVERY    400  // packets; a long one walks all neighbours for minutes
+#define CONFIG_EVERY  1000 // packets; each builds a snapshot
 #define CHECK_EVERY   5000 // packets
 #define GROWTH_MAX_KB 4096
 
