@@ -32,11 +32,34 @@ static int fail(struct sl_text *why, int code, const char *format, ...)
 	return code;
 }
 
+static uint16_t priv_bytes(void)
+{
+	return RTE_ALIGN(sizeof(struct sl_pkt), RTE_MBUF_PRIV_ALIGN);
+}
+
+uint32_t sl_ports_count_mbufs(uint32_t n_ports, uint32_t n_workers)
+{
+	return MBUFS_BASE + n_ports * n_workers * MBUFS_PER_QUEUE;
+}
+
+// A pool is first tried in one piece in which no buffer crosses a page: on small pages (no
+// hugepages) each buffer then has one of its own. With less it takes smaller pieces, and whether
+// those suffice is luck.
+uint64_t sl_ports_pool_bytes(uint32_t n_mbufs, size_t page_bytes)
+{
+	uint32_t element_bytes =
+		(uint32_t)sizeof(struct rte_mbuf) + priv_bytes() + RTE_MBUF_DEFAULT_BUF_SIZE;
+	uint32_t n_per_page =
+		(uint32_t)page_bytes / rte_mempool_calc_obj_size(element_bytes, 0, NULL);
+	uint64_t n_pages = n_mbufs / RTE_MAX(n_per_page, 1u) + 1;
+
+	// And the ring of the free ones.
+	return n_pages * page_bytes + rte_align32pow2(n_mbufs + 1) * sizeof(void *);
+}
+
 struct rte_mempool *sl_ports_make_pool(const char *name, uint32_t n_mbufs)
 {
-	uint16_t priv_bytes = RTE_ALIGN(sizeof(struct sl_pkt), RTE_MBUF_PRIV_ALIGN);
-
-	return rte_pktmbuf_pool_create(name, n_mbufs, MBUF_CACHE, priv_bytes,
+	return rte_pktmbuf_pool_create(name, n_mbufs, MBUF_CACHE, priv_bytes(),
 	                               RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 }
 
@@ -226,11 +249,11 @@ static int open_port(struct sl_ports *ports, const struct sl_dp_port *config, ui
 int sl_ports_start(struct sl_ports *ports, const struct sl_dpconfig *config, const char *xdp_object,
                    struct sl_text *why)
 {
-	uint32_t n_queues = config->n_ports * config->n_workers;
+	uint32_t n_mbufs = sl_ports_count_mbufs(config->n_ports, config->n_workers);
 
 	memset(ports, 0, sizeof(*ports));
 	ports->n_workers = config->n_workers;
-	ports->pool = sl_ports_make_pool("sluice", MBUFS_BASE + n_queues * MBUFS_PER_QUEUE);
+	ports->pool = sl_ports_make_pool("sluice", n_mbufs);
 	if (ports->pool == NULL)
 		return fail(why, -rte_errno, "no memory for packet buffers: %s; raise memory.size",
 		            rte_strerror(rte_errno));
