@@ -101,6 +101,7 @@ static void build_vip(const struct raw_vip *raw, struct sl_model *model)
 		.id = sl_id_of_vip(raw->name),
 		.address = raw->address,
 		.proto = raw->protocol == 0 ? IPPROTO_TCP_NUMBER : IPPROTO_UDP_NUMBER,
+		.affinity = (uint8_t)raw->affinity,
 		.pool = raw->pool_number,
 		.first_range = model->n_ranges,
 		.n_ranges = raw->ports.n,

@@ -46,6 +46,7 @@ struct raw_vip {
 	struct sl_ip address;
 	struct raw_list ports; // struct raw_ports
 	uint64_t protocol;     // 0 tcp, 1 udp
+	uint64_t affinity;     // enum sl_affinity
 	const char *pool;
 	uint32_t pool_number; // filled by config_check.c; UINT32_MAX = none
 };

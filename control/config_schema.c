@@ -16,6 +16,7 @@
 static const char *const protocols[] = {"tcp", "udp", NULL};
 static const char *const forwards[] = {"nat", "fullnat", "dsr-l2", NULL};
 static const char *const balances[] = {"weighted", "least-connections", "maglev", NULL};
+static const char *const affinities[] = {"none", "source", "flow", NULL};
 static const char *const adaptives[] = {"off", "shadow", "enforce", NULL};
 static const char *const probe_types[] = {"tcp", "http", "kserve", "grpc", NULL};
 static const char *const states[] = {"ready", "drain", "maint", NULL};
@@ -95,6 +96,11 @@ static const struct sl_schema_key vip_keys[] = {
 	{"protocol", SL_VALUE_WORD, false, AT(raw_vip, protocol), .default_text = "tcp",
          .words = protocols, .doc = "transport protocol"},
 	{"pool", SL_VALUE_NAME, true, AT(raw_vip, pool), .doc = "name of the pool that serves it"},
+	{"affinity", SL_VALUE_WORD, false, AT(raw_vip, affinity), .default_text = "none",
+         .words = affinities,
+         .doc = "what keeps new flows on one backend: source, the client's address, as long as "
+                "that backend has at most 1.25 times its share; flow, its address and port; none "
+                "leaves all to the pool's balance"},
 };
 OBJECT(vip_object, "VIP", vip_keys, NULL);
 

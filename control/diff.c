@@ -122,6 +122,8 @@ static void vip_compare(struct sl_diff *diff, const struct side *a, const struct
 	word_changed(diff, what, "ports", old, new);
 	word_changed(diff, what, "pool", a->model->pools[va->pool].name,
 	             b->model->pools[vb->pool].name);
+	word_changed(diff, what, "affinity", sl_name_of_affinity(va->affinity),
+	             sl_name_of_affinity(vb->affinity));
 }
 
 // ---- pools ----

@@ -71,9 +71,11 @@ static void read_row(struct sl_daemon *daemon, uint32_t pool, uint32_t backend, 
 	sl_stats_reader_backend(daemon->stats, row->backend->id, &row->totals, &rate_per_s);
 }
 
+typedef void (*add_row_fn)(struct sl_text *text, struct sl_daemon *daemon, const struct row *row,
+                           const void *arg);
+
 static void each_row(struct sl_text *text, struct sl_daemon *daemon, const void *arg,
-                     void (*add)(struct sl_text *text, struct sl_daemon *daemon,
-                                 const struct row *row, const void *arg))
+                     add_row_fn add)
 {
 	for (uint32_t p = 0; p < daemon->model->n_pools; p++) {
 		const struct sl_model_pool *pool = &daemon->model->pools[p];

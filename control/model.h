@@ -60,6 +60,7 @@ struct sl_model_vip {
 	uint64_t id;
 	struct sl_ip address;
 	uint8_t proto;
+	uint8_t affinity; // enum sl_affinity
 	uint32_t pool;
 	uint32_t first_range, n_ranges;
 };

@@ -30,6 +30,15 @@ const char *sl_name_of_balance(unsigned int balance)
 	return PICK(words, balance);
 }
 
+const char *sl_name_of_affinity(unsigned int affinity)
+{
+	static const char *const words[] = {[SL_AFFINITY_NONE] = "none",
+	                                    [SL_AFFINITY_SOURCE] = "source",
+	                                    [SL_AFFINITY_FLOW] = "flow"};
+
+	return PICK(words, affinity);
+}
+
 const char *sl_name_of_adaptive(unsigned int mode)
 {
 	static const char *const words[] = {[SL_ADAPTIVE_OFF] = "off",

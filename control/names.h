@@ -10,6 +10,7 @@
 
 const char *sl_name_of_forward(unsigned int forward);
 const char *sl_name_of_balance(unsigned int balance);
+const char *sl_name_of_affinity(unsigned int affinity);
 const char *sl_name_of_adaptive(unsigned int mode);
 const char *sl_name_of_admin(unsigned int state);
 const char *sl_name_of_probe_type(unsigned int type);

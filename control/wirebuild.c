@@ -42,6 +42,7 @@ static struct sl_wire_vip *put_vips(const struct sl_model *model, struct sl_wire
 				.port_first = model->ranges[vip->first_range + k].first,
 				.port_last = model->ranges[vip->first_range + k].last,
 				.proto = vip->proto,
+				.affinity = vip->affinity,
 			};
 	}
 	return row;

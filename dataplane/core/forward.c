@@ -97,6 +97,38 @@ static uint16_t owner_of(const struct sl_forwarder *fw, const struct sl_pkt *pkt
 	return owner_of_client(fw, &t->dst, t->dport_be, t->proto);
 }
 
+// The worker that knows the ports of all fragments of a datagram.
+static uint16_t owner_of_datagram(const struct sl_forwarder *fw, const struct sl_pkt *pkt)
+{
+	uint64_t words[4], hash = fw->steer_seed ^ pkt->frag_id_be;
+
+	memcpy(words, pkt->tuple.src.bytes, sizeof(words)); // both addresses
+	for (int i = 0; i < 4; i++)
+		hash = sl_mix64(hash ^ words[i]);
+	return (uint16_t)(((hash & UINT32_MAX) * fw->n_workers) >> 32);
+}
+
+// A fragment at that worker, or already at its flow's. True when it is to be decided here, now that
+// it has its ports.
+static bool pass_fragment(struct sl_forwarder *fw, struct sl_pkt *pkt)
+{
+	int why;
+
+	pkt->verdict = SL_VERDICT_DECIDE;
+	if (pkt->has_passed_frag)
+		return true;
+	why = fw->frags != NULL ? sl_frag_pass(fw->frags, pkt, fw->now) : SL_DROP_FRAGMENT;
+	if (why >= 0) {
+		drop(pkt, (enum sl_drop)why);
+		return false;
+	}
+	pkt->has_passed_frag = true;
+	pkt->owner = fw->n_workers > 1 ? owner_of(fw, pkt) : (uint16_t)fw->worker;
+	if (pkt->owner != fw->worker)
+		pkt->verdict = SL_VERDICT_HANDOFF;
+	return pkt->verdict == SL_VERDICT_DECIDE;
+}
+
 static bool is_ours(const struct sl_forwarder *fw, const struct sl_ip *ip)
 {
 	return (fw->snap != NULL && sl_snapshot_has_address(fw->snap, ip)) ||
@@ -134,7 +166,8 @@ void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt)
 	} else {
 		pkt->owner = (uint16_t)fw->worker;
 		if (fw->n_workers > 1)
-			pkt->owner = owner_of(fw, pkt);
+			pkt->owner =
+				pkt->is_fragment ? owner_of_datagram(fw, pkt) : owner_of(fw, pkt);
 		pkt->verdict = pkt->owner == fw->worker ? SL_VERDICT_DECIDE : SL_VERDICT_HANDOFF;
 	}
 }
@@ -217,8 +250,12 @@ static void track_tcp(struct sl_forwarder *fw, struct sl_flow *flow, const struc
                       enum sl_dir dir)
 {
 	uint8_t old = flow->state;
-	uint8_t next = sl_tcp_next(old, dir, pkt->tcp_flags, (flow->flags & SL_FLOW_IS_DSR) != 0);
+	uint8_t next;
 
+	// Most packets there are; sl_tcp_next says the same of them.
+	if (old == SL_FLOW_OPEN && !(pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_FIN | SL_TCP_RST)))
+		return;
+	next = sl_tcp_next(old, dir, pkt->tcp_flags, (flow->flags & SL_FLOW_IS_DSR) != 0);
 	if (dir == SL_DIR_S2C && (pkt->tcp_flags & SL_TCP_RST) && old != SL_FLOW_RESET) {
 		struct sl_stats_backend *cell = &fw->backend_stats[flow->backend];
 
@@ -261,19 +298,37 @@ static void count(struct sl_forwarder *fw, const struct sl_flow *flow, const str
 	}
 }
 
+// To what it leaves as; false when its time to live ends here.
+static void rewrite(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_flow *flow,
+                    enum sl_dir dir)
+{
+	struct sl_tuple to;
+
+	if (!pkt->is_v6 && !pkt->is_fragment) {
+		struct sl_pair_v4 out = sl_flow_pair_out_v4(flow, dir);
+
+		sl_rewrite_pair_v4(pkt, out.addresses_be, out.ports_be);
+		return;
+	}
+	sl_rewrite_ttl(pkt);
+	to = dir == SL_DIR_C2S ? sl_flow_tuple_to_backend(fw->flows, flow)
+	                       : sl_flow_tuple_to_client(fw->flows, flow);
+	sl_rewrite_tuple(pkt, &to);
+}
+
 void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
                     enum sl_dir dir)
 {
 	struct sl_tuple to;
 
 	// Before anything learns from it: nobody beyond us will ever see this packet.
-	if (!(flow->flags & SL_FLOW_IS_DSR) && !sl_rewrite_ttl(pkt)) {
+	if (!(flow->flags & SL_FLOW_IS_DSR) && pkt->ttl <= 1) {
 		drop(pkt, SL_DROP_TTL);
 		return;
 	}
 	if (pkt->kind == SL_PKT_TCP)
 		track_tcp(fw, flow, pkt, dir);
-	else
+	else if (pkt->kind == SL_PKT_UDP)
 		track_udp(fw, flow, dir);
 	flow->last_seen = fw->now;
 	count(fw, flow, pkt, dir);
@@ -282,15 +337,11 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 		sl_forward_leave_to_backend(fw, pkt, flow, &to.dst);
 		return;
 	}
-	if (dir == SL_DIR_C2S) {
-		to = sl_flow_tuple_to_backend(fw->flows, flow);
-		sl_rewrite_tuple(pkt, &to);
-		sl_forward_leave_to_backend(fw, pkt, flow, &to.dst);
-	} else {
-		to = sl_flow_tuple_to_client(fw->flows, flow);
-		sl_rewrite_tuple(pkt, &to);
+	rewrite(fw, pkt, flow, dir);
+	if (dir == SL_DIR_C2S)
+		sl_forward_leave_to_backend(fw, pkt, flow, &pkt->tuple.dst);
+	else
 		leave_to_client(fw, pkt, flow);
-	}
 }
 
 static struct sl_tuple reversed(const struct sl_tuple *t)
@@ -370,34 +421,56 @@ static bool is_new_connection(const struct sl_forwarder *fw, const struct sl_pkt
 	       (flow->state == SL_FLOW_NEW && !takes_flows(fw->snap, flow));
 }
 
-static void decide(struct sl_forwarder *fw, struct sl_pkt *pkt)
+static void decide(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_flow_hit *hit)
 {
-	struct sl_flow *flow;
-	enum sl_dir dir;
+	struct sl_flow *flow = hit->flow;
+	enum sl_dir dir = hit->dir;
 
 	if (pkt->kind == SL_PKT_ICMP_ERROR) {
 		icmp_error(fw, pkt);
 		return;
 	}
-	flow = sl_flow_find(fw->flows, &pkt->tuple, pkt->hash, &dir);
 	if (flow != NULL && dir == SL_DIR_C2S && is_new_connection(fw, pkt, flow)) {
 		sl_flow_remove(fw->flows, flow);
 		flow = NULL;
 	}
 	if (flow != NULL)
 		sl_forward_hit(fw, pkt, flow, dir);
+	else if (pkt->kind == SL_PKT_FRAGMENT)
+		drop(pkt, SL_DROP_NO_FLOW); // the first one did not make a flow
 	else
 		sl_forward_miss(fw, pkt);
 }
 
+// What the burst found before may be gone, or there by now, once one of its packets has added or
+// removed a flow.
+static void forward_some(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t n_pkts)
+{
+	struct sl_flow_hit hits[SL_FLOW_BURST];
+	uint32_t changes = sl_flow_changes(fw->flows);
+
+	sl_flow_find_burst(fw->flows, pkts, n_pkts, hits);
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		if (sl_flow_changes(fw->flows) != changes)
+			hits[i].flow = sl_flow_find(fw->flows, &pkts[i]->tuple, pkts[i]->hash,
+			                            &hits[i].dir);
+		decide(fw, pkts[i], &hits[i]);
+	}
+}
+
 void sl_forward_burst(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t n_pkts)
 {
+	struct sl_pkt *ready[SL_FLOW_BURST];
+	uint32_t n_ready = 0;
+
 	for (uint32_t i = 0; i < n_pkts; i++) {
-		if (pkts[i]->kind == SL_PKT_ICMP_ERROR)
+		if (pkts[i]->is_fragment && !pass_fragment(fw, pkts[i]))
 			continue;
-		pkts[i]->hash = sl_flow_hash(fw->flows, &pkts[i]->tuple);
-		sl_flow_prefetch(fw->flows, pkts[i]->hash);
+		ready[n_ready++] = pkts[i];
+		if (n_ready == SL_FLOW_BURST) {
+			forward_some(fw, ready, n_ready);
+			n_ready = 0;
+		}
 	}
-	for (uint32_t i = 0; i < n_pkts; i++)
-		decide(fw, pkts[i]);
+	forward_some(fw, ready, n_ready);
 }

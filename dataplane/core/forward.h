@@ -7,8 +7,9 @@
 //          makes the flow, rewrites, and names the port. Each packet leaves with one verdict.
 // Owner:   a flow belongs to the worker that the client's address, port and protocol hash to;
 //          replies to a fullnat local address to the one that owns the port (its low bits).
-// Policy:  a TCP packet without flow that is not a SYN is picked up only by maglev pools (where
-// every
+//          Fragments go there by way of another worker (frag.h).
+// Policy:  a TCP packet without flow that is not a SYN is picked up only by maglev pools and
+// VIPs of affinity flow (where every
 //          appliance and every restart agrees on the backend), else dropped as no_flow. A RST never
 //          makes a flow. A flow whose backend was removed keeps going to it.
 // Time:    now is in flow-table ticks, a parameter.
@@ -17,6 +18,7 @@
 #define SLUICE_CORE_FORWARD_H
 
 #include "flow.h"
+#include "frag.h"
 #include "neigh.h"
 #include "route.h"
 #include "sluice/stats.h"
@@ -26,10 +28,18 @@
 #define SL_FORWARD_PORT_PROBES 64
 #define SL_FORWARD_PORT_FIRST  1024
 
+// Flows of a pool, as affinity `source` last summed them.
+struct sl_forward_sum {
+	uint64_t epoch; // of the snapshot they were summed under
+	uint64_t n_flows;
+	uint32_t n_left; // picks until the next sum
+};
+
 struct sl_forwarder {
 	// --- set before start ---
 	uint32_t worker, n_workers;
 	struct sl_flow_table *flows;         // owned by this worker
+	struct sl_frag_table *frags;         // owned by this worker; NULL: fragments are dropped
 	const struct sl_route_table *routes; // fixed
 	struct sl_neigh_table *neighs;       // main writes
 	const uint32_t *others_load; // main writes (relaxed): flows on all others, by backend
@@ -48,6 +58,7 @@ struct sl_forwarder {
 	uint32_t next_local_port;
 	uint32_t least_cursor;          // of weighted and maglev pools at their limit
 	uint32_t cursors[SL_MAX_POOLS]; // weighted sequences and least-connections, by pool row
+	struct sl_forward_sum sums[SL_MAX_POOLS];
 };
 
 // Fills lanes and cursors; the pointers are the caller's to set first.
@@ -59,7 +70,8 @@ void sl_forward_flow_gone(void *fw, const struct sl_flow *flow, bool is_eviction
 // data, len and in_port are set. Leaves verdict DECIDE, HANDOFF, SLOW or DROP.
 void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt);
 
-// All packets have verdict DECIDE. Leaves SEND, RESOLVE, SLOW or DROP.
+// All packets have verdict DECIDE, or HANDOFF to here. Leaves SEND, RESOLVE, SLOW or DROP, and
+// HANDOFF for a fragment whose flow is another worker's.
 void sl_forward_burst(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t n_pkts);
 
 #endif

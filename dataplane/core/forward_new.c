@@ -11,64 +11,9 @@ static void refuse(struct sl_pkt *pkt, enum sl_drop why)
 	pkt->drop = (uint8_t)why;
 }
 
-static uint16_t pick_maglev(const struct sl_forwarder *fw, const struct sl_snap_pool *pool,
-                            const struct sl_pkt *pkt)
+static bool is_syn(const struct sl_pkt *pkt)
 {
-	struct {
-		struct sl_ip client;
-		uint16_t port_be;
-		uint8_t proto, zero[5];
-	} key = {pkt->tuple.src, pkt->tuple.sport_be, pkt->tuple.proto, {0}};
-
-	return sl_pick_maglev(pool->maglev, pool->n_maglev,
-	                      sl_siphash13(&fw->snap->maglev_key, &key, sizeof(key)));
-}
-
-static uint16_t pick_least(struct sl_forwarder *fw, const struct sl_snap_pool *pool,
-                           bool *is_limited)
-{
-	struct sl_pick_least least = {.backends = pool->members,
-	                              .inverse_weights = pool->inverse_weights,
-	                              .n_members = pool->n_members,
-	                              .limit_flows = pool->limit_flows};
-	struct sl_pick_load load = {.own = fw->own_load, .others = fw->others_load};
-	// A cursor shared by pools would start each behind where another stopped: with equal loads
-	// some members would never have their turn.
-	uint32_t *cursor = pool->balance == SL_BALANCE_LEAST_CONNECTIONS ? &fw->cursors[pool->row]
-	                                                                 : &fw->least_cursor;
-
-	return sl_pick_least_next(&least, &load, cursor, is_limited);
-}
-
-static bool is_at_limit(const struct sl_forwarder *fw, const struct sl_snap_pool *pool,
-                        uint16_t backend)
-{
-	return pool->limit_flows != 0 &&
-	       fw->own_load[backend] +
-	                       __atomic_load_n(&fw->others_load[backend], __ATOMIC_RELAXED) >=
-	               pool->limit_flows;
-}
-
-// weighted and maglev know no load: when their choice is at its limit, the least loaded one that is
-// not takes the flow.
-static uint16_t pick(struct sl_forwarder *fw, const struct sl_snap_pool *pool,
-                     const struct sl_pkt *pkt, bool *is_limited)
-{
-	uint16_t backend;
-
-	*is_limited = false;
-	if (!pool->has_capacity)
-		return SL_NO_BACKEND;
-	if (pool->balance == SL_BALANCE_WEIGHTED)
-		backend = sl_pick_sequence_next(pool->sequence, pool->slots_log2,
-		                                &fw->cursors[pool->row]);
-	else if (pool->balance == SL_BALANCE_MAGLEV)
-		backend = pick_maglev(fw, pool, pkt);
-	else
-		return pick_least(fw, pool, is_limited);
-	if (backend != SL_NO_BACKEND && is_at_limit(fw, pool, backend))
-		backend = pick_least(fw, pool, is_limited);
-	return backend;
+	return (pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_ACK | SL_TCP_RST)) == SL_TCP_SYN;
 }
 
 // A local port this worker owns that no flow between this address and the backend uses. The cursor
@@ -192,7 +137,8 @@ static struct sl_flow *make_elsewhere(struct sl_forwarder *fw, struct sl_pkt *pk
 
 		if (at == pool->n_members)
 			at = 0;
-		if (pool->inverse_weights[at] == 0 || is_at_limit(fw, pool, pool->members[at]))
+		if (pool->inverse_weights[at] == 0 ||
+		    sl_forward_is_at_limit(fw, pool, pool->members[at]))
 			continue;
 		flow = make_flow(fw, pkt, vip, pool->members[at]);
 		if (flow != NULL || pkt->drop != SL_DROP_NO_PORT)
@@ -208,47 +154,49 @@ static bool is_from_us(const struct sl_forwarder *fw, const struct sl_ip *src)
 	return sl_snapshot_has_address(fw->snap, src) || sl_route_is_own_address(fw->routes, src);
 }
 
+// What a packet without a flow must be to get one. SL_DROP_COUNT when all is well.
+static enum sl_drop check_new(const struct sl_forwarder *fw, const struct sl_snap_vip *vip,
+                              const struct sl_pkt *pkt)
+{
+	const struct sl_snap_pool *pool;
+
+	if (vip == NULL)
+		return sl_snapshot_has_address(fw->snap, &pkt->tuple.dst) ? SL_DROP_NO_VIP
+		                                                          : SL_DROP_NO_FLOW;
+	if (is_from_us(fw, &pkt->tuple.src))
+		return SL_DROP_BAD_ADDRESS;
+	if (pkt->kind == SL_PKT_TCP && !is_syn(pkt) &&
+	    (!sl_forward_is_agreed(fw, vip) || (pkt->tcp_flags & SL_TCP_RST)))
+		return SL_DROP_NO_FLOW;
+	pool = &fw->snap->pools[vip->pool];
+	return pkt->ttl <= 1 && pool->forward != SL_FORWARD_DSR_L2 ? SL_DROP_TTL : SL_DROP_COUNT;
+}
+
 void sl_forward_miss(struct sl_forwarder *fw, struct sl_pkt *pkt)
 {
 	const struct sl_snap_vip *vip =
 		sl_snapshot_vip(fw->snap, &pkt->tuple.dst, pkt->tuple.proto, pkt->tuple.dport_be);
-	const struct sl_snap_pool *pool;
+	enum sl_drop why = check_new(fw, vip, pkt);
 	struct sl_flow *flow;
-	bool is_limited, is_syn;
 	uint16_t backend;
 
-	if (vip == NULL) {
-		refuse(pkt, sl_snapshot_has_address(fw->snap, &pkt->tuple.dst) ? SL_DROP_NO_VIP
-		                                                               : SL_DROP_NO_FLOW);
+	if (why != SL_DROP_COUNT) {
+		refuse(pkt, why);
 		return;
 	}
-	if (is_from_us(fw, &pkt->tuple.src)) {
-		refuse(pkt, SL_DROP_BAD_ADDRESS);
-		return;
-	}
-	pool = &fw->snap->pools[vip->pool];
-	is_syn = (pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_ACK | SL_TCP_RST)) == SL_TCP_SYN;
-	if (pkt->kind == SL_PKT_TCP && !is_syn &&
-	    (pool->balance != SL_BALANCE_MAGLEV || (pkt->tcp_flags & SL_TCP_RST))) {
-		refuse(pkt, SL_DROP_NO_FLOW);
-		return;
-	}
-	if (pkt->ttl <= 1 && pool->forward != SL_FORWARD_DSR_L2) {
-		refuse(pkt, SL_DROP_TTL);
-		return;
-	}
-	backend = pick(fw, pool, pkt, &is_limited);
+	backend = sl_forward_pick(fw, vip, pkt, &why);
 	if (backend == SL_NO_BACKEND) {
 		sl_stat_add(&fw->vip_stats[vip->slot].refused, 1);
-		refuse(pkt, is_limited ? SL_DROP_FLOW_LIMIT : SL_DROP_NO_BACKEND);
+		refuse(pkt, why);
 		return;
 	}
 	flow = make_flow(fw, pkt, vip, backend);
-	if (flow == NULL && pkt->drop == SL_DROP_NO_PORT && pool->forward == SL_FORWARD_NAT)
+	if (flow == NULL && pkt->drop == SL_DROP_NO_PORT &&
+	    fw->snap->pools[vip->pool].forward == SL_FORWARD_NAT)
 		flow = make_elsewhere(fw, pkt, vip);
 	if (flow == NULL)
 		return;
-	if (pkt->kind == SL_PKT_TCP && !is_syn)
+	if (pkt->kind == SL_PKT_TCP && !is_syn(pkt))
 		sl_flow_set_state(fw->flows, flow, SL_FLOW_OPEN, fw->now); // picked up mid-stream
 	sl_forward_hit(fw, pkt, flow, SL_DIR_C2S);
 }

@@ -13,6 +13,17 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 // No flow has this tuple: make one, or say why not.
 void sl_forward_miss(struct sl_forwarder *fw, struct sl_pkt *pkt);
 
+// forward_pick.c: a backend for a new flow of this VIP; SL_NO_BACKEND and why when none takes it.
+uint16_t sl_forward_pick(struct sl_forwarder *fw, const struct sl_snap_vip *vip,
+                         const struct sl_pkt *pkt, enum sl_drop *why);
+
+// Would every appliance, and this one after a restart, pick the same backend for a client?
+bool sl_forward_is_agreed(const struct sl_forwarder *fw, const struct sl_snap_vip *vip);
+
+// Is this backend of the pool at limits.flows?
+bool sl_forward_is_at_limit(const struct sl_forwarder *fw, const struct sl_snap_pool *pool,
+                            uint16_t backend);
+
 // One flow more or less on a backend, for least-connections and for operators.
 void sl_forward_load(struct sl_forwarder *fw, uint16_t backend, int32_t change);
 

@@ -43,7 +43,9 @@ static inline int parse_udp(struct sl_pkt *pkt)
 		return SL_DROP_TRUNCATED;
 	// Shorter than the IP payload is allowed: the rest is nobody's (RFC 768).
 	udp_bytes = sl_load16_host(l4 + SL_UDP_OFF_LENGTH);
-	if (unlikely(udp_bytes < SL_UDP_BYTES || udp_bytes > pkt->l4_bytes))
+	if (unlikely(udp_bytes < SL_UDP_BYTES))
+		return SL_DROP_BAD_HEADER;
+	if (unlikely(udp_bytes > pkt->l4_bytes && !pkt->is_fragment)) // the rest is on its way
 		return SL_DROP_BAD_HEADER;
 	if (unlikely(pkt->is_v6 && sl_load16(l4 + SL_UDP_OFF_CSUM) == 0))
 		return SL_DROP_BAD_HEADER;
@@ -69,12 +71,28 @@ static inline int parse_l4(struct sl_pkt *pkt)
 	return SL_PARSED;
 }
 
+int sl_parse_l4(struct sl_pkt *pkt)
+{
+	return parse_l4(pkt);
+}
+
 static inline bool is_martian_v4(const uint8_t *l3)
 {
 	const uint8_t src = l3[SL_IPV4_OFF_SRC], dst = l3[SL_IPV4_OFF_DST];
 
 	return src >= V4_MULTICAST || src == V4_THIS_NETWORK || src == V4_LOOPBACK ||
 	       dst == V4_THIS_NETWORK || dst == V4_LOOPBACK;
+}
+
+static int parse_fragment_v4(struct sl_pkt *pkt, const uint8_t *l3)
+{
+	const uint16_t frag = sl_load16_host(l3 + SL_IPV4_OFF_FRAG);
+
+	pkt->has_more_fragments = (frag & SL_IPV4_FRAG_MORE) != 0;
+	pkt->frag_off_bytes = (uint16_t)((frag & SL_IPV4_FRAG_MASK) * SL_FRAG_UNIT_BYTES);
+	pkt->frag_bytes = pkt->l4_bytes;
+	pkt->frag_id_be = sl_load16(l3 + SL_IPV4_OFF_ID);
+	return sl_parse_fragment(pkt);
 }
 
 static inline int parse_v4(struct sl_pkt *pkt)
@@ -99,9 +117,6 @@ static inline int parse_v4(struct sl_pkt *pkt)
 		if (drop != SL_PARSED)
 			return drop;
 	}
-	if (unlikely(sl_load16_host(l3 + SL_IPV4_OFF_FRAG) &
-	             (SL_IPV4_FRAG_MASK | SL_IPV4_FRAG_MORE)))
-		return SL_DROP_FRAGMENT;
 	pkt->is_v6 = false;
 	pkt->ttl = l3[SL_IPV4_OFF_TTL];
 	pkt->l4_off = (uint16_t)(pkt->l3_off + header_bytes);
@@ -111,7 +126,22 @@ static inline int parse_v4(struct sl_pkt *pkt)
 		.dst = sl_ip_from_v4(sl_load32(l3 + SL_IPV4_OFF_DST)),
 		.proto = l3[SL_IPV4_OFF_PROTO],
 	};
+	if (unlikely(sl_load16_host(l3 + SL_IPV4_OFF_FRAG) &
+	             (SL_IPV4_FRAG_MASK | SL_IPV4_FRAG_MORE)))
+		return parse_fragment_v4(pkt, l3);
 	return parse_l4(pkt);
+}
+
+static int parse_fragment_v6(struct sl_pkt *pkt, const struct sl_ext_walk *walk)
+{
+	const uint8_t *header = pkt->data + walk->frag_off;
+	const uint16_t frag = sl_load16_host(header + SL_FRAG6_OFF_OFFSET);
+
+	pkt->has_more_fragments = (frag & SL_IPV6_FRAG_MORE) != 0;
+	pkt->frag_off_bytes = frag & SL_IPV6_FRAG_MASK;
+	pkt->frag_bytes = (uint16_t)(walk->end - walk->frag_off - SL_FRAG6_BYTES);
+	pkt->frag_id_be = sl_load32(header + SL_FRAG6_OFF_ID);
+	return sl_parse_fragment(pkt);
 }
 
 static inline bool is_unspecified_v6(const struct sl_ip *ip)
@@ -160,7 +190,7 @@ static inline int parse_v6(struct sl_pkt *pkt)
 	pkt->l4_off = (uint16_t)walk.off;
 	pkt->l4_bytes = (uint16_t)(walk.end - walk.off);
 	pkt->tuple.proto = walk.proto;
-	drop = parse_l4(pkt);
+	drop = unlikely(walk.is_fragment) ? parse_fragment_v6(pkt, &walk) : parse_l4(pkt);
 	// Duplicate address detection asks from :: (RFC 4862 5.4.2); nothing else may.
 	if (unlikely(is_unspecified_v6(&pkt->tuple.src)) && drop == SL_PARSED &&
 	    pkt->kind != SL_PKT_ND)
@@ -182,6 +212,9 @@ int sl_parse(struct sl_pkt *pkt)
 	pkt->tcp_flags = 0;
 	pkt->icmp_type = 0;
 	pkt->tcp_seq = 0;
+	pkt->is_fragment = false;
+	pkt->has_passed_frag = false;
+	pkt->wants_error = false;
 	if (unlikely(pkt->len < SL_ETH_BYTES))
 		return SL_DROP_TRUNCATED;
 	ethertype = sl_load16_host(pkt->data + SL_ETH_OFF_TYPE);

@@ -12,6 +12,11 @@
 // maglev:   Eisenbud et al., NSDI'16, section 3.4; table of a prime size; weights by slot share.
 // Weight 0 owns no slot.
 //           The table depends only on ids and weights, not on their order, so appliances agree.
+// bounded:  consistent hashing with bounded loads (Mirrokni et al., SODA'18): no backend gets a
+// flow
+//           when it has 1.25 times its share by weight or more, rounded up; the next slot does. The
+//           shares add up to 1.25 times all flows, so backends with a fifth of the weight have
+//           room.
 // Members:  indices into the snapshot's backend array.
 #ifndef SLUICE_CORE_PICK_H
 #define SLUICE_CORE_PICK_H
@@ -55,9 +60,24 @@ int sl_pick_maglev_build(uint16_t *slots, uint32_t n_slots, const struct sl_pick
                          uint32_t n_members);
 
 // hash: 32 bits or more of a keyed hash. Multiplicative range reduction, no division.
+static inline uint32_t sl_pick_maglev_slot(uint32_t n_slots, uint64_t hash)
+{
+	return (uint32_t)(((hash & 0xffffffffu) * n_slots) >> 32);
+}
+
 static inline uint16_t sl_pick_maglev(const uint16_t *slots, uint32_t n_slots, uint64_t hash)
 {
-	return slots[((hash & 0xffffffffu) * n_slots) >> 32];
+	return slots[sl_pick_maglev_slot(n_slots, hash)];
+}
+
+// May a backend with n_own of its pool's n_all flows take one more? That is
+// n_own + 1 <= ceil(5/4 (n_all + 1) weight / weights), without the division.
+static inline bool sl_pick_is_within_bound(uint64_t n_own, uint64_t n_all, uint32_t weight_milli,
+                                           uint64_t weights_milli)
+{
+	__extension__ typedef unsigned __int128 wide; // flows of 32 bits times 36 bits of weights
+
+	return (wide)4 * n_own * weights_milli < (wide)5 * (n_all + 1) * weight_milli;
 }
 
 // Least connections. inverse_weight[i] = 2^32 / weight_milli rounded, 0 = takes no new flow.

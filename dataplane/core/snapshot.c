@@ -23,6 +23,7 @@ struct store {
 	uint16_t *members;         // by backend row; a pool's are a run of it
 	uint32_t *inverse_weights; // by backend row
 	uint16_t *slots;           // sequences and maglev tables of all pools, one after the other
+	bool *has_affinity;        // by pool row: some VIP needs its maglev table
 };
 
 void sl_snapshot_free(struct sl_snapshot *snap)
@@ -38,6 +39,7 @@ void sl_snapshot_free(struct sl_snapshot *snap)
 	free(s->members);
 	free(s->inverse_weights);
 	free(s->slots);
+	free(s->has_affinity);
 	free(s);
 }
 
@@ -61,24 +63,37 @@ static uint32_t maglev_slots(uint32_t n_members)
 	return n_members <= MAGLEV_SMALL_MAX ? SL_PICK_MAGLEV_SMALL : SL_PICK_MAGLEV_SLOTS;
 }
 
-static uint32_t slots_of(const struct sl_wire_pool *pool)
+static bool needs_maglev(const struct store *s, const struct sl_wire_header *config, uint32_t pool)
 {
-	switch (pool->balance) {
-	case SL_BALANCE_WEIGHTED:
-		return sl_pick_sequence_slots(pool->n_backends);
-	case SL_BALANCE_MAGLEV:
-		return maglev_slots(pool->n_backends);
-	default:
-		return 0;
-	}
+	return s->has_affinity[pool] || sl_wire_pools(config)[pool].balance == SL_BALANCE_MAGLEV;
+}
+
+static uint32_t slots_of(const struct store *s, const struct sl_wire_header *config, uint32_t pool)
+{
+	const struct sl_wire_pool *row = &sl_wire_pools(config)[pool];
+	uint32_t n_slots = 0;
+
+	if (row->balance == SL_BALANCE_WEIGHTED)
+		n_slots += sl_pick_sequence_slots(row->n_backends);
+	if (needs_maglev(s, config, pool))
+		n_slots += maglev_slots(row->n_backends);
+	return n_slots;
 }
 
 static int allocate(struct store *s, const struct sl_wire_header *config)
 {
 	size_t n_slots = 0;
 
+	s->has_affinity = calloc(config->n_pools + 1, sizeof(*s->has_affinity));
+	if (s->has_affinity == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < config->n_vips; i++) {
+		const struct sl_wire_vip *vip = &sl_wire_vips(config)[i];
+
+		s->has_affinity[vip->pool] |= vip->affinity != SL_AFFINITY_NONE;
+	}
 	for (uint32_t i = 0; i < config->n_pools; i++)
-		n_slots += slots_of(&sl_wire_pools(config)[i]);
+		n_slots += slots_of(s, config, i);
 	// One more of each, so that none is of size 0.
 	s->vips = calloc(config->n_vips + 1, sizeof(*s->vips));
 	s->pools = calloc(config->n_pools + 1, sizeof(*s->pools));
@@ -105,6 +120,7 @@ static int fill_vips(struct store *s, const struct sl_snap_inputs *in)
 			.port_first = row->port_first,
 			.port_last = row->port_last,
 			.proto = row->proto,
+			.affinity = row->affinity,
 		};
 	}
 	return snap_index_init(&s->index, s->vips, in->config->n_vips);
@@ -132,7 +148,7 @@ static void fill_backends(struct store *s, const struct sl_snap_inputs *in)
 }
 
 // A pool without weight has a table all the same: every pick from it is SL_NO_BACKEND.
-static int fill_slots(struct sl_snap_pool *pool, uint16_t *slots,
+static int fill_slots(struct sl_snap_pool *pool, uint16_t *slots, bool has_maglev,
                       const struct sl_pick_member *members)
 {
 	uint32_t n_slots;
@@ -143,7 +159,9 @@ static int fill_slots(struct sl_snap_pool *pool, uint16_t *slots,
 		pool->slots_log2 = (uint8_t)__builtin_ctz(n_slots);
 		pool->sequence = slots;
 		err = sl_pick_sequence_build(slots, n_slots, members, pool->n_members);
-	} else if (pool->balance == SL_BALANCE_MAGLEV) {
+		slots += n_slots;
+	}
+	if (has_maglev && (err == 0 || err == -ENOENT)) {
 		pool->n_maglev = maglev_slots(pool->n_members);
 		pool->maglev = slots;
 		err = sl_pick_maglev_build(slots, pool->n_maglev, members, pool->n_members);
@@ -177,14 +195,15 @@ static int fill_pools(struct store *s, const struct sl_snap_inputs *in,
 			const struct sl_snap_backend *b = &s->backends[pool->members[m]];
 
 			pool->has_capacity |= b->weight_milli > 0;
+			pool->weights_milli += b->weight_milli;
 			scratch[m] = (struct sl_pick_member){
 				.id = b->id,
 				.weight_milli = b->weight_milli,
 				.backend = pool->members[m],
 			};
 		}
-		err = fill_slots(pool, slots, scratch);
-		slots += slots_of(row);
+		err = fill_slots(pool, slots, needs_maglev(s, in->config, i), scratch);
+		slots += slots_of(s, in->config, i);
 	}
 	return err;
 }

@@ -37,9 +37,10 @@ struct sl_snap_pool {
 	const uint16_t *members;         // backend indices
 	const uint32_t *inverse_weights; // by member
 	const uint16_t *sequence; // weighted and as fallback; NULL unless balance is weighted
-	const uint16_t *maglev;   // balance maglev only
+	const uint16_t *maglev;   // balance maglev, or a VIP with affinity leads here; else NULL
 	uint32_t n_maglev;
-	uint32_t row; // for per-worker cursors
+	uint64_t weights_milli; // of all members
+	uint32_t row;           // for per-worker cursors
 };
 
 struct sl_snap_vip {
@@ -49,7 +50,8 @@ struct sl_snap_vip {
 	uint16_t pool;                  // row
 	uint16_t port_first, port_last; // host order
 	uint8_t proto;
-	uint8_t zero[7];
+	uint8_t affinity; // enum sl_affinity
+	uint8_t zero[6];
 };
 
 struct sl_snapshot {

@@ -112,6 +112,9 @@ static enum sl_ipc_status check_vip(const struct sl_wire_header *h, uint32_t row
 		return wire_refuse(why, SL_IPC_MALFORMED,
 		                   "vip row %u: protocol %u is neither TCP (6) nor UDP (17)", row,
 		                   v->proto);
+	if (v->affinity >= SL_AFFINITY_COUNT)
+		return wire_refuse(why, SL_IPC_MALFORMED, "vip row %u: affinity %u is unknown", row,
+		                   v->affinity);
 	if (!is_zero(v->zero, sizeof(v->zero)))
 		return wire_refuse(why, SL_IPC_MALFORMED, "vip row %u: zero bytes are set", row);
 	return SL_IPC_OK;

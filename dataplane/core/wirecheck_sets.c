@@ -56,6 +56,12 @@ static bool is_ambiguous(const struct sl_wire_vip *a, const struct sl_wire_vip *
 	       width(a) == width(b) && b->port_first <= a->port_last;
 }
 
+// What belongs to a VIP as a whole, whatever the port.
+static bool has_same_policy(const struct sl_wire_vip *a, const struct sl_wire_vip *b)
+{
+	return a->affinity == b->affinity;
+}
+
 static enum sl_ipc_status check_vips(const struct sl_wire_header *h, const struct wire_reason *why)
 {
 	const struct sl_wire_vip *vips = sl_wire_vips(h);
@@ -65,10 +71,15 @@ static enum sl_ipc_status check_vips(const struct sl_wire_header *h, const struc
 		rows[i] = &vips[i];
 	qsort(rows, h->n_vips, sizeof(rows[0]), by_id);
 	for (uint32_t i = 1; i < h->n_vips; i++) {
-		if (rows[i]->id == rows[i - 1]->id &&
-		    !sl_ip_equal(&rows[i]->address, &rows[i - 1]->address))
+		if (rows[i]->id != rows[i - 1]->id)
+			continue;
+		if (!sl_ip_equal(&rows[i]->address, &rows[i - 1]->address))
 			return wire_refuse(why, SL_IPC_INVALID,
 			                   "vip rows %td and %td: one id, two addresses",
+			                   rows[i - 1] - vips, rows[i] - vips);
+		if (!has_same_policy(rows[i], rows[i - 1]))
+			return wire_refuse(why, SL_IPC_INVALID,
+			                   "vip rows %td and %td: one id, two policies",
 			                   rows[i - 1] - vips, rows[i] - vips);
 	}
 	qsort(rows, h->n_vips, sizeof(rows[0]), by_service);

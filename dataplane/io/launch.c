@@ -12,10 +12,9 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 
-#define MAX_EAL_ARGS   64
-#define ARG_BYTES      320
-#define HUGEPAGE_BYTES ((size_t)2 << 20)
-#define HEAP_BASE_MB   64
+#define MAX_EAL_ARGS 64
+#define ARG_BYTES    320
+#define HEAP_BASE_MB 64
 
 int sl_launch_directory(char *directory, size_t n_bytes)
 {
@@ -180,23 +179,21 @@ static uint64_t free_hugepage_bytes(void)
 	return (uint64_t)n_free * page_kb * 1024;
 }
 
-static uint32_t memory_mb(const struct sl_dpconfig *config, size_t page_bytes)
+static uint32_t memory_mb(const struct sl_dpconfig *config)
 {
 	uint32_t n_mbufs = sl_ports_count_mbufs(config->n_ports, config->n_workers);
 
 	if (config->memory_bytes != 0)
 		return (uint32_t)(config->memory_bytes >> 20);
-	return (uint32_t)(sl_ports_pool_bytes(n_mbufs, page_bytes) >> 20) + HEAP_BASE_MB;
+	return (uint32_t)(sl_ports_pool_bytes(n_mbufs) >> 20) + HEAP_BASE_MB;
 }
 
 static void add_memory(struct eal_args *args, const struct sl_dpconfig *config)
 {
-	uint32_t mb = memory_mb(config, HUGEPAGE_BYTES);
+	uint32_t mb = memory_mb(config);
 	bool is_huge = config->hugepages == SL_HUGEPAGES_AUTO &&
 	               free_hugepage_bytes() >= (uint64_t)mb << 20;
 
-	if (!is_huge)
-		mb = memory_mb(config, (size_t)sysconf(_SC_PAGESIZE));
 	add(args, is_huge ? "--in-memory" : "--no-huge");
 	add(args, "-m");
 	add(args, "%u", mb);

@@ -13,6 +13,7 @@
 
 #include <rte_dev.h>
 #include <rte_ethdev.h>
+#include <rte_mbuf_pool_ops.h>
 
 // The AF_XDP driver keeps up to 4096 buffers per queue in its rings, af_packet none.
 #define MBUFS_PER_QUEUE 6144
@@ -37,30 +38,53 @@ static uint16_t priv_bytes(void)
 	return RTE_ALIGN(sizeof(struct sl_pkt), RTE_MBUF_PRIV_ALIGN);
 }
 
+static uint32_t object_bytes(void)
+{
+	return (uint32_t)sizeof(struct rte_mbuf) + priv_bytes() + RTE_MBUF_DEFAULT_BUF_SIZE;
+}
+
 uint32_t sl_ports_count_mbufs(uint32_t n_ports, uint32_t n_workers)
 {
 	return MBUFS_BASE + n_ports * n_workers * MBUFS_PER_QUEUE;
 }
 
-// A pool is first tried in one piece in which no buffer crosses a page: on small pages (no
-// hugepages) each buffer then has one of its own. With less it takes smaller pieces, and whether
-// those suffice is luck.
-uint64_t sl_ports_pool_bytes(uint32_t n_mbufs, size_t page_bytes)
+uint64_t sl_ports_pool_bytes(uint32_t n_mbufs)
 {
-	uint32_t element_bytes =
-		(uint32_t)sizeof(struct rte_mbuf) + priv_bytes() + RTE_MBUF_DEFAULT_BUF_SIZE;
-	uint32_t n_per_page =
-		(uint32_t)page_bytes / rte_mempool_calc_obj_size(element_bytes, 0, NULL);
-	uint64_t n_pages = n_mbufs / RTE_MAX(n_per_page, 1u) + 1;
+	uint64_t n_bytes = (uint64_t)n_mbufs * rte_mempool_calc_obj_size(object_bytes(), 0, NULL);
 
-	// And the ring of the free ones.
-	return n_pages * page_bytes + rte_align32pow2(n_mbufs + 1) * sizeof(void *);
+	n_bytes += n_bytes / 64; // ends of hugepages, where no buffer may cross one
+	return n_bytes + rte_align32pow2(n_mbufs + 1) * sizeof(void *); // the ring of free ones
+}
+
+// The AF_XDP driver tells the kernel that the pool is n_mbufs times one object long, so objects
+// must lie side by side. By default DPDK lets none cross a page, and without hugepages that doubles
+// the length: the kernel then throws away every buffer beyond, until no port receives any more.
+// Devices that read physical addresses need the default; they are never without hugepages.
+static unsigned int pool_flags(void)
+{
+	bool is_virtual = !rte_eal_has_hugepages() || rte_eal_iova_mode() == RTE_IOVA_VA;
+
+	return is_virtual ? RTE_MEMPOOL_F_NO_IOVA_CONTIG : 0;
 }
 
 struct rte_mempool *sl_ports_make_pool(const char *name, uint32_t n_mbufs)
 {
-	return rte_pktmbuf_pool_create(name, n_mbufs, MBUF_CACHE, priv_bytes(),
-	                               RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	struct rte_pktmbuf_pool_private private = {.mbuf_data_room_size = RTE_MBUF_DEFAULT_BUF_SIZE,
+	                                           .mbuf_priv_size = priv_bytes()};
+	struct rte_mempool *pool =
+		rte_mempool_create_empty(name, n_mbufs, object_bytes(), MBUF_CACHE, sizeof(private),
+	                                 SOCKET_ID_ANY, pool_flags());
+
+	if (pool == NULL)
+		return NULL;
+	rte_pktmbuf_pool_init(pool, &private);
+	if (rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), NULL) != 0 ||
+	    rte_mempool_populate_default(pool) < 0) {
+		rte_mempool_free(pool);
+		return NULL;
+	}
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	return pool;
 }
 
 static int start_queues(struct sl_ports *ports, struct sl_port *port, struct sl_text *why)
@@ -104,8 +128,8 @@ int sl_ports_add(struct sl_ports *ports, uint16_t dpdk_id, const char *device, s
 	err = rte_eth_dev_info_get(dpdk_id, &info);
 	if (err != 0)
 		return fail(why, err, "%s: no device information: %s", device, strerror(-err));
-	port->n_queues = (uint16_t)RTE_MIN(ports->n_workers,
-	                                   RTE_MIN(info.max_rx_queues, info.max_tx_queues));
+	port->n_queues = (uint16_t)RTE_MIN(
+		ports->n_workers, (uint32_t)RTE_MIN(info.max_rx_queues, info.max_tx_queues));
 	if (port->n_queues == 0)
 		return fail(why, -ENODEV, "%s has no queues", device);
 	if (port->n_queues > 1 && info.flow_type_rss_offloads != 0) {

@@ -284,12 +284,15 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 	worker->flow_bytes = sl_flow_table_bytes(params->n_flows);
 	worker->flow_memory = map_zeroed(worker->flow_bytes);
 	worker->loads = calloc(2 * SL_MAX_BACKENDS, sizeof(*worker->loads));
-	if (worker->flow_memory == NULL || worker->loads == NULL)
+	worker->frags = malloc(sizeof(*worker->frags));
+	if (worker->flow_memory == NULL || worker->loads == NULL || worker->frags == NULL)
 		goto err;
+	sl_frag_init(worker->frags, &params->table_key);
 	worker->fw = (struct sl_forwarder){
 		.worker = index,
 		.n_workers = io->n_workers,
 		.flows = sl_flow_table_init(worker->flow_memory, worker->flow_bytes, &flow_params),
+		.frags = worker->frags,
 		.routes = params->routes,
 		.neighs = params->neighs,
 		.others_load = params->others_load,
@@ -320,6 +323,7 @@ void sl_worker_free(struct sl_worker *worker)
 	if (worker->flow_memory != NULL)
 		munmap(worker->flow_memory, worker->flow_bytes);
 	free(worker->loads);
+	free(worker->frags);
 	free(worker);
 }
 

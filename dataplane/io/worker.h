@@ -48,6 +48,7 @@ struct sl_worker {
 	struct sl_pkt *decide[SL_BURST * 2];
 	uint32_t n_decide;
 	uint32_t idle_us;
+	struct sl_frag_table *frags;
 	void *flow_memory; // of the table
 	size_t flow_bytes;
 	uint32_t *loads; // own_load, then entries

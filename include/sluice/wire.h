@@ -17,7 +17,7 @@
 #include "sluice/types.h"
 
 #define SL_WIRE_MAGIC     UINT32_C(0x534c5743) // "SLWC"
-#define SL_WIRE_VERSION   1
+#define SL_WIRE_VERSION   2
 #define SL_WIRE_MAX_BYTES (16u << 20)
 
 enum sl_wire_kind { SL_WIRE_CONFIG = 1, SL_WIRE_WEIGHTS = 2 };
@@ -44,8 +44,9 @@ struct sl_wire_vip {
 	uint32_t pool;       // row number
 	uint16_t port_first; // host order, inclusive; 0..65535 means any port
 	uint16_t port_last;
-	uint8_t proto; // 6 or 17
-	uint8_t zero[7];
+	uint8_t proto;    // 6 or 17
+	uint8_t affinity; // enum sl_affinity
+	uint8_t zero[6];
 };
 _Static_assert(sizeof(struct sl_wire_vip) == 40, "wire layout");
 
@@ -58,7 +59,8 @@ struct sl_wire_pool {
 	uint32_t limit_flows; // per backend, over all workers; 0 = none
 	uint8_t forward;      // enum sl_forward
 	uint8_t balance;      // enum sl_balance
-	uint8_t zero[2];
+	uint8_t mtu_guard;    // enum sl_mtu_guard; 0 unless forward is a tunnel
+	uint8_t zero[1];
 };
 _Static_assert(sizeof(struct sl_wire_pool) == 32, "wire layout");
 

@@ -82,7 +82,8 @@ struct sl_wire_header *sl_body_config(const struct sl_body_spec *spec)
 		                               .pool = vip->pool,
 		                               .port_first = vip->port_first,
 		                               .port_last = vip->port_last,
-		                               .proto = vip->proto};
+		                               .proto = vip->proto,
+		                               .affinity = vip->affinity};
 	}
 	for (uint32_t i = 0; i < spec->n_pools; i++) {
 		pools[i].id = 2000 + i;

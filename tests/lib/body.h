@@ -33,6 +33,7 @@ struct sl_body_vip {
 	uint16_t port_first, port_last;
 	uint8_t proto;
 	uint32_t pool;
+	uint8_t affinity;
 };
 
 struct sl_body_spec {

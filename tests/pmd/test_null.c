@@ -111,8 +111,8 @@ START_TEST(the_memory_computed_for_packet_buffers_holds_them)
 	STAILQ_FOREACH(piece, &pool->mem_list, next)
 	n_bytes += piece->len;
 	n_bytes += (uint64_t)rte_ring_get_memsize(rte_align32pow2(n_mbufs + 1));
-	ck_assert_uint_le(n_bytes, sl_ports_pool_bytes(n_mbufs, 4096));
-	ck_assert_uint_ge(n_bytes, sl_ports_pool_bytes(n_mbufs, 4096) / 20 * 19);
+	ck_assert_uint_le(n_bytes, sl_ports_pool_bytes(n_mbufs));
+	ck_assert_uint_ge(n_bytes, sl_ports_pool_bytes(n_mbufs) / 20 * 19);
 	rte_mempool_free(pool);
 }
 END_TEST

@@ -23,6 +23,15 @@ bool sl_cli_is_name(const char *text)
 	return false;
 }
 
+static void tell_warnings(const json_t *json)
+{
+	json_t *line;
+	size_t i;
+
+	json_array_foreach(json_object_get(json, "warnings"), i, line)
+		fprintf(stderr, "warning: %s\n", json_string_value(line));
+}
+
 static int tell_apply(const json_t *json)
 {
 	const double epoch = sl_cli_number_of(json, "epoch");
@@ -32,10 +41,7 @@ static int tell_apply(const json_t *json)
 	size_t i;
 
 	json_array_foreach(changes, i, line) printf("%s\n", json_string_value(line));
-	json_array_foreach(json_object_get(json, "warnings"), i, line)
-	{
-		fprintf(stderr, "warning: %s\n", json_string_value(line));
-	}
+	tell_warnings(json);
 	if (acked > 0 && acked >= epoch) {
 		printf("applied: generation %.0f, %zu changes, every worker uses epoch %.0f\n",
 		       sl_cli_number_of(json, "generation"), json_array_size(changes), acked);
@@ -58,7 +64,10 @@ int sl_cli_apply(const struct sl_cli *cli, int argc, char **argv)
 	(void)argv;
 	if (cli->file != NULL) {
 		if (realpath(cli->file, path) == NULL) {
-			fprintf(stderr, "sluice: %s: %s\n", cli->file, strerror(errno));
+			fprintf(stderr,
+			        "sluice: %s: %s\n"
+			        "  next: name a file that `sluice check -f FILE` accepts\n",
+			        cli->file, strerror(errno));
 			json_decref(body);
 			return SL_CLI_FAILED;
 		}
@@ -92,6 +101,7 @@ static void tell_backend(const json_t *json)
 	       sl_cli_text_of(json, "state"), sl_cli_number_of(json, "weight_effective"),
 	       sl_cli_number_of(json, "weight_configured"), 100 * sl_cli_number_of(json, "share"),
 	       sl_cli_number_of(json, "flows"));
+	tell_warnings(json);
 }
 
 // target is POOL/BACKEND.

@@ -13,6 +13,10 @@
 #define VERSION         "0.1.0"
 #define DEFAULT_SOCKET  "/run/sluice/control.sock"
 #define DEFAULT_WAIT_MS 30000
+#define TIMEOUT_MS      5000
+// Control gives the data plane 5 s for each of a message on its way and this one, and knows best
+// how it ended.
+#define APPLY_TIMEOUT_MS 12000
 
 struct command {
 	const char *name; // one or two words
@@ -77,7 +81,7 @@ static void print_usage(FILE *out)
 	fprintf(out,
 	        "\n  -o table|json       form of the answer\n"
 	        "  --socket PATH       of sluice-control ($SLUICE_SOCKET, %s)\n"
-	        "  --timeout 5s        for an answer\n\n"
+	        "  --timeout 5s        for an answer (apply: 12s)\n\n"
 	        "exit: 0 ok, 1 failed, 2 usage, 3 configuration invalid, 4 sluice-control not "
 	        "reachable,\n      5 timed out or not everywhere in force, 6 degraded (status)\n",
 	        DEFAULT_SOCKET);
@@ -192,6 +196,8 @@ static int run(struct sl_cli *cli, const struct command *command, int argc, char
 		return SL_CLI_USAGE;
 	if (argc - optind != command->n_operands)
 		return usage_of(command);
+	if (cli->timeout_ms == 0)
+		cli->timeout_ms = command->run == sl_cli_apply ? APPLY_TIMEOUT_MS : TIMEOUT_MS;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return SL_CLI_FAILED;
 	rc = command->run(cli, argc - optind, argv + optind);
@@ -204,7 +210,6 @@ int main(int argc, char **argv)
 	const char *socket = getenv("SLUICE_SOCKET");
 	struct sl_cli cli = {
 		.socket = socket != NULL && socket[0] != '\0' ? socket : DEFAULT_SOCKET,
-		.timeout_ms = 5000,
 	};
 
 	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))

@@ -37,10 +37,12 @@ static void print_config(const json_t *config)
 {
 	char age[16];
 
-	printf("config      %s, generation %.0f, applied %s ago (%s)\n",
+	const bool is_newest = json_is_null(json_object_get(config, "error"));
+
+	printf("config      %s, generation %.0f, applied %s ago (%s%s)\n",
 	       sl_cli_text_of(config, "state"), sl_cli_number_of(config, "generation"),
 	       sl_cli_human_seconds(json_object_get(config, "applied_age_seconds"), age),
-	       sl_cli_text_of(config, "file"));
+	       is_newest ? "" : "not this: ", sl_cli_text_of(config, "file"));
 }
 
 static void print_dataplane(const json_t *dp)

@@ -58,6 +58,8 @@ START_TEST(example_vips_are_exact)
 	ck_assert(sl_ip_equal(&embed->address, &v6));
 	ck_assert_uint_eq(embed->proto, 6);
 	ck_assert_uint_eq(embed->pool, 1);
+	ck_assert_uint_eq(embed->affinity, SL_AFFINITY_SOURCE);
+	ck_assert_uint_eq(chat->affinity, SL_AFFINITY_NONE);
 	ck_assert_uint_eq(any->proto, 17);
 	ck_assert_uint_eq(any->pool, 2);
 	ck_assert_uint_eq(m->ranges[any->first_range].first, 0);

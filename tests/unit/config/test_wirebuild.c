@@ -12,7 +12,8 @@
 static const char text[] =
 	"version: 1\n"
 	"vips:\n"
-	"  - { name: chat, address: 203.0.113.10, ports: [443, 8000-8003], pool: b }\n"
+	"  - { name: chat, address: 203.0.113.10, ports: [443, 8000-8003], pool: b,\n"
+	"      affinity: source }\n"
 	"  - { name: dns, address: 203.0.113.11, ports: any, protocol: udp, pool: a }\n"
 	"pools:\n"
 	"  a:\n"
@@ -86,13 +87,13 @@ START_TEST(each_port_range_is_one_vip_row)
 		uint64_t id;
 		uint32_t pool;
 		uint16_t first, last;
-		uint8_t proto, last_byte;
+		uint8_t proto, last_byte, affinity;
 	} expected[] = {
-		{sl_id_of_vip("chat"), 1, 443, 443, 6, 10},
-		{sl_id_of_vip("chat"), 1, 8000, 8003, 6, 10},
-		{sl_id_of_vip("dns"), 0, 0, 65535, 17, 11},
+		{sl_id_of_vip("chat"), 1, 443, 443, 6, 10, SL_AFFINITY_SOURCE},
+		{sl_id_of_vip("chat"), 1, 8000, 8003, 6, 10, SL_AFFINITY_SOURCE},
+		{sl_id_of_vip("dns"), 0, 0, 65535, 17, 11, SL_AFFINITY_NONE},
 	};
-	const uint8_t zero[7] = {0};
+	const uint8_t zero[6] = {0};
 
 	for (size_t i = 0; i < 3; i++) {
 		const struct sl_wire_vip *row = &f.body->vips[i];
@@ -104,6 +105,7 @@ START_TEST(each_port_range_is_one_vip_row)
 		ck_assert_uint_eq(row->proto, expected[i].proto);
 		ck_assert(sl_ip_is_v4(&row->address));
 		ck_assert_uint_eq(row->address.bytes[15], expected[i].last_byte);
+		ck_assert_uint_eq(row->affinity, expected[i].affinity);
 		ck_assert_mem_eq(row->zero, zero, sizeof(zero));
 	}
 	fixture_free(&f);

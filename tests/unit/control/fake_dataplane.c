@@ -162,6 +162,18 @@ static int receive(struct fake_dataplane *fake, struct sl_ipc_request *request)
 	return body_fd;
 }
 
+// What the main core and the workers write into the segment.
+static void beat(struct fake_dataplane *fake)
+{
+	struct sl_stats_header *h = fake->stats;
+
+	sl_stat_set(&h->heartbeat_ns, uv_hrtime());
+	sl_stat_set(&h->generation, fake->generation);
+	sl_stat_set(&h->epoch, fake->epoch);
+	for (uint32_t w = 0; w < FAKE_WORKERS; w++)
+		sl_stat_set(&sl_stats_worker_at(h, w)->epoch, fake->epoch);
+}
+
 static void on_message(uv_poll_t *poll, int status, int events)
 {
 	struct fake_dataplane *fake = poll->data;
@@ -193,6 +205,7 @@ static void on_message(uv_poll_t *poll, int status, int events)
 	reply.epoch = reply.epoch_acked = fake->epoch;
 	reply.n_workers = FAKE_WORKERS;
 	((struct sl_stats_header *)fake->stats)->magic = SL_STATS_MAGIC + (fault == FAKE_BAD_STATS);
+	beat(fake);
 	corrupt(&reply, fault);
 	if (fault == FAKE_HANG_UP)
 		hang_up(fake);

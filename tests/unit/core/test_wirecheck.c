@@ -106,7 +106,11 @@ END_TEST
 	X(vip_pool_unknown, CONFIG, MALFORMED, "vip row 3: pool", b->vips[3].pool = 3)             \
 	X(vip_ports_reversed, CONFIG, MALFORMED, "port_first", b->vips[1].port_first = 8010)       \
 	X(vip_protocol_unknown, CONFIG, MALFORMED, "protocol", b->vips[3].proto = 1)               \
-	X(vip_zero_set, CONFIG, MALFORMED, "vip row 3: zero", b->vips[3].zero[6] = 1)              \
+	X(vip_zero_set, CONFIG, MALFORMED, "vip row 3: zero", b->vips[3].zero[5] = 1)              \
+	X(vip_affinity_unknown, CONFIG, MALFORMED, "affinity",                                     \
+	  b->vips[3].affinity = SL_AFFINITY_COUNT)                                                 \
+	X(vip_of_two_affinities, CONFIG, INVALID, "two policies",                                  \
+	  b->vips[1].affinity = SL_AFFINITY_SOURCE)                                                \
 	X(vip_of_two_addresses, CONFIG, INVALID, "two addresses",                                  \
 	  b->vips[1].address = ip4(1, 1, 9))                                                       \
 	X(vip_row_twice, CONFIG, INVALID, "overlap", b->vips[5].proto = PROTO_TCP)                 \
@@ -120,7 +124,7 @@ END_TEST
 	X(backend_without_pool, CONFIG, MALFORMED, "no pool", b->pools[2].n_backends = 1)          \
 	X(forward_unknown, CONFIG, MALFORMED, "forward", b->pools[0].forward = SL_FORWARD_COUNT)   \
 	X(balance_unknown, CONFIG, MALFORMED, "balance", b->pools[0].balance = SL_BALANCE_COUNT)   \
-	X(pool_zero_set, CONFIG, MALFORMED, "pool row 2: zero", b->pools[2].zero[1] = 1)           \
+	X(pool_zero_set, CONFIG, MALFORMED, "pool row 2: zero", b->pools[2].zero[0] = 1)           \
 	X(pool_twice, CONFIG, INVALID, "two pools", b->pools[2].id = b->pools[0].id)               \
 	X(backend_id_0, CONFIG, MALFORMED, "backend row 6: id", b->backends[6].id = 0)             \
 	X(backend_of_other_pool, CONFIG, MALFORMED, "run of", b->backends[2].pool = 0)             \

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// Affinity comes before balance: a VIP that has one names the backend by hash, and only a bound or
+// a limit leads away from it.
+#include "forward_private.h"
+
+#define WALK_MAX     256 // slots, and four per member at most
+#define WALK_ANY_MAX 64  // slots from anywhere: each has room with a chance of 1/5 (pick.h)
+#define SUM_EACH     64  // members per pick
+
+// Hashed as bytes: what is not meant to count is 0.
+struct client {
+	struct sl_ip address;
+	uint16_t port_be;
+	uint8_t proto, zero[5];
+};
+
+static uint64_t hash_client(const struct sl_forwarder *fw, const struct client *key)
+{
+	return sl_siphash13(&fw->snap->maglev_key, key, sizeof(*key));
+}
+
+static uint64_t hash_flow(const struct sl_forwarder *fw, const struct sl_pkt *pkt)
+{
+	struct client key = {pkt->tuple.src, pkt->tuple.sport_be, pkt->tuple.proto, {0}};
+
+	return hash_client(fw, &key);
+}
+
+static uint16_t pick_least(struct sl_forwarder *fw, const struct sl_snap_pool *pool,
+                           bool *is_limited)
+{
+	struct sl_pick_least least = {.backends = pool->members,
+	                              .inverse_weights = pool->inverse_weights,
+	                              .n_members = pool->n_members,
+	                              .limit_flows = pool->limit_flows};
+	struct sl_pick_load load = {.own = fw->own_load, .others = fw->others_load};
+	// A cursor shared by pools would start each behind where another stopped: with equal loads
+	// some members would never have their turn.
+	uint32_t *cursor = pool->balance == SL_BALANCE_LEAST_CONNECTIONS ? &fw->cursors[pool->row]
+	                                                                 : &fw->least_cursor;
+
+	return sl_pick_least_next(&least, &load, cursor, is_limited);
+}
+
+static uint64_t flows_of(const struct sl_forwarder *fw, uint16_t backend)
+{
+	return (uint64_t)fw->own_load[backend] +
+	       __atomic_load_n(&fw->others_load[backend], __ATOMIC_RELAXED);
+}
+
+bool sl_forward_is_at_limit(const struct sl_forwarder *fw, const struct sl_snap_pool *pool,
+                            uint16_t backend)
+{
+	return pool->limit_flows != 0 && flows_of(fw, backend) >= pool->limit_flows;
+}
+
+// Flows on the members that take new ones. A pool of n members is summed every n/64 picks, so that
+// a pick looks at 64 or so; the sum is then wrong by less than a 64th of a flow per member.
+static uint64_t flows_of_pool(struct sl_forwarder *fw, const struct sl_snap_pool *pool)
+{
+	struct sl_forward_sum *sum = &fw->sums[pool->row];
+
+	if (sum->n_left > 0 && sum->epoch == fw->snap->epoch) {
+		sum->n_left--;
+		return ++sum->n_flows;
+	}
+	sum->epoch = fw->snap->epoch;
+	sum->n_left = pool->n_members / SUM_EACH;
+	sum->n_flows = 0;
+	for (uint32_t m = 0; m < pool->n_members; m++) {
+		if (pool->inverse_weights[m] != 0)
+			sum->n_flows += flows_of(fw, pool->members[m]);
+	}
+	return sum->n_flows;
+}
+
+struct walk {
+	uint32_t slot, step, n_max;
+	uint64_t n_flows; // of the pool
+};
+
+static uint16_t walk(const struct sl_forwarder *fw, const struct sl_snap_pool *pool, struct walk w)
+{
+	for (uint32_t n = 0; n < w.n_max; n++) {
+		uint16_t backend = pool->maglev[w.slot];
+
+		if (!sl_forward_is_at_limit(fw, pool, backend) &&
+		    sl_pick_is_within_bound(flows_of(fw, backend), w.n_flows,
+		                            fw->snap->backends[backend].weight_milli,
+		                            pool->weights_milli))
+			return backend;
+		w.slot += w.step;
+		if (w.slot >= pool->n_maglev)
+			w.slot -= pool->n_maglev;
+	}
+	return SL_NO_BACKEND;
+}
+
+// From the client's slot on, the first backend within the bound. Two clients whose first choice is
+// full go on from different slots, so its overflow spreads. One client that has filled all it can
+// reach in a large pool (4 slots per member meet nearly all of a small one) goes anywhere, in steps
+// that leave its own full stretch of slots at once.
+static uint16_t pick_source(struct sl_forwarder *fw, const struct sl_snap_pool *pool,
+                            const struct sl_pkt *pkt)
+{
+	struct client key = {.address = pkt->tuple.src};
+	struct walk w = {.slot = sl_pick_maglev_slot(pool->n_maglev, hash_client(fw, &key)),
+	                 .step = 1,
+	                 .n_max = 4 * pool->n_members < WALK_MAX ? 4 * pool->n_members : WALK_MAX,
+	                 .n_flows = flows_of_pool(fw, pool)};
+	uint16_t backend = walk(fw, pool, w);
+	uint64_t random;
+
+	if (backend != SL_NO_BACKEND)
+		return backend;
+	random = sl_mix64(++fw->least_cursor);
+	w.slot = sl_pick_maglev_slot(pool->n_maglev, random);
+	w.step = 1 + sl_pick_maglev_slot(pool->n_maglev - 1, random >> 32);
+	w.n_max = WALK_ANY_MAX;
+	return walk(fw, pool, w);
+}
+
+static uint16_t pick_first(struct sl_forwarder *fw, const struct sl_snap_vip *vip,
+                           const struct sl_snap_pool *pool, const struct sl_pkt *pkt)
+{
+	if (vip->affinity == SL_AFFINITY_SOURCE)
+		return pick_source(fw, pool, pkt);
+	if (vip->affinity == SL_AFFINITY_FLOW || pool->balance == SL_BALANCE_MAGLEV)
+		return sl_pick_maglev(pool->maglev, pool->n_maglev, hash_flow(fw, pkt));
+	if (pool->balance == SL_BALANCE_WEIGHTED)
+		return sl_pick_sequence_next(pool->sequence, pool->slots_log2,
+		                             &fw->cursors[pool->row]);
+	return SL_NO_BACKEND;
+}
+
+// Only least-connections looks at limits by itself: when another way's choice is at its limit, the
+// least loaded backend that is not takes the flow.
+uint16_t sl_forward_pick(struct sl_forwarder *fw, const struct sl_snap_vip *vip,
+                         const struct sl_pkt *pkt, enum sl_drop *why)
+{
+	const struct sl_snap_pool *pool = &fw->snap->pools[vip->pool];
+	bool is_limited = false;
+	uint16_t backend;
+
+	*why = SL_DROP_NO_BACKEND;
+	if (!pool->has_capacity)
+		return SL_NO_BACKEND;
+	backend = pick_first(fw, vip, pool, pkt);
+	if (backend == SL_NO_BACKEND || sl_forward_is_at_limit(fw, pool, backend))
+		backend = pick_least(fw, pool, &is_limited);
+	if (is_limited)
+		*why = SL_DROP_FLOW_LIMIT;
+	return backend;
+}
+
+bool sl_forward_is_agreed(const struct sl_forwarder *fw, const struct sl_snap_vip *vip)
+{
+	if (vip->affinity == SL_AFFINITY_NONE)
+		return fw->snap->pools[vip->pool].balance == SL_BALANCE_MAGLEV;
+	return vip->affinity == SL_AFFINITY_FLOW;
+}
