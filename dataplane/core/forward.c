@@ -246,6 +246,16 @@ static void leave_to_client(struct sl_forwarder *fw, struct sl_pkt *pkt, struct 
 	sl_forward_leave_towards(fw, pkt, &pkt->tuple.dst, &flow->client_hop);
 }
 
+// The TTL ends here. The packet is as it came; its sender is told if that is allowed.
+void sl_forward_expire(struct sl_forwarder *fw, struct sl_pkt *pkt)
+{
+	drop(pkt, SL_DROP_TTL);
+	if (!sl_icmp_grant(&fw->errors, pkt, fw->now))
+		return;
+	pkt->wants_error = true;
+	pkt->verdict = SL_VERDICT_SLOW;
+}
+
 static void track_tcp(struct sl_forwarder *fw, struct sl_flow *flow, const struct sl_pkt *pkt,
                       enum sl_dir dir)
 {
@@ -323,7 +333,7 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 
 	// Before anything learns from it: nobody beyond us will ever see this packet.
 	if (!(flow->flags & SL_FLOW_IS_DSR) && pkt->ttl <= 1) {
-		drop(pkt, SL_DROP_TTL);
+		sl_forward_expire(fw, pkt);
 		return;
 	}
 	if (pkt->kind == SL_PKT_TCP)

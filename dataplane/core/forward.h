@@ -19,6 +19,7 @@
 
 #include "flow.h"
 #include "frag.h"
+#include "icmp_make.h"
 #include "neigh.h"
 #include "route.h"
 #include "sluice/stats.h"
@@ -56,6 +57,7 @@ struct sl_forwarder {
 	uint32_t now;
 	// --- running ---
 	uint32_t next_local_port;
+	struct sl_icmp_bucket errors;   // ICMP errors we have made
 	uint32_t least_cursor;          // of weighted and maglev pools at their limit
 	uint32_t cursors[SL_MAX_POOLS]; // weighted sequences and least-connections, by pool row
 	struct sl_forward_sum sums[SL_MAX_POOLS];

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is not forwarded, and why: one packet per reason, and nothing may leave.
+// What is not forwarded, and why: one packet per reason; nothing may leave but what tells its
+// sender.
 #include <netinet/in.h>
 
 #include "captures.h"
+#include "icmp_error.h"
 
 static struct sl_packet_spec syn_to(const char *vip, uint16_t port)
 {
@@ -14,6 +16,23 @@ static struct sl_packet_spec syn_to(const char *vip, uint16_t port)
 	spec.dport = port;
 	spec.tcp_flags = SL_TCP_SYN;
 	return spec;
+}
+
+// Its last hop is here, and its sender is told.
+static void ttl_ends(struct script *s, const struct sl_packet_spec *spec)
+{
+	const bool is_v6 = !sl_ip_is_v4(&spec->dst);
+	const struct sl_icmp_want want = {.type = is_v6 ? 3 : 11,
+	                                  .source = is_v6 ? "2001:db8:1::fe" : "198.51.100.254"};
+	struct sl_packet_spec last = *spec;
+	uint8_t frame[SL_PACKET_MAX_BYTES];
+	size_t n_bytes;
+
+	last.ttl = 1;
+	n_bytes = sl_icmp_want_build(frame, &last, &want);
+	script_in(s, &last);
+	script_generated(s, frame, n_bytes, s->t_ns);
+	script_verdict(s, "dropped:ttl");
 }
 
 static void mid_stream(struct script *s, bool is_v6)
@@ -129,24 +148,24 @@ void capture_broken_v4(struct script *s)
 {
 	static const uint8_t loose_route[4] = {131, 3, 4, 0}, strict_route[4] = {137, 3, 4, 0};
 	static const struct broken rows[] = {
-		{"dropped:truncated", 53, {{0}}},        // one byte less than it says
-		{"dropped:truncated", 40, {{0}}},        // within TCP
-		{"dropped:truncated", 0, {{16, 1}}},     // total length 296
-		{"dropped:bad_header", 0, {{17, 19}}},   // total length below the header's
-		{"dropped:bad_header", 0, {{46, 0x40}}}, // TCP header of 16 bytes
-		{"dropped:truncated", 0, {{46, 0xf0}}},  // TCP header of 60 bytes
-		{"dropped:truncated", 0, {{17, 39}}},    // 19 bytes of TCP
-		{"dropped:fragment", 0, {{20, 0x20}}},   // the first
-		{"dropped:fragment", 0, {{21, 1}}},      // a later one
-		{"dropped:bad_address", 0, {{26, 224}}}, // from a group
-		{"dropped:bad_address", 0, {{26, 240}}}, // from 240/4
-		{"dropped:bad_address", 0, {{26, 127}}}, // from loopback
-		{"dropped:bad_address", 0, {{26, 0}}},   // from 0/8
-		{"kernel", 0, {{14, 0x44}}},             // header of 16 bytes: no rule speaks
-		{"kernel", 0, {{14, 0x55}}},             // version 5
-		{"kernel", 20, {{0}}},                   // within the IP header
-		{"dropped:truncated", 20, {{5, 1}}},     // the same at the port that is not shared
-		{"dropped:truncated", 13, {{5, 1}}},     // within Ethernet
+		{"dropped:truncated", 53, {{0}}},          // one byte less than it says
+		{"dropped:truncated", 40, {{0}}},          // within TCP
+		{"dropped:truncated", 0, {{16, 1}}},       // total length 296
+		{"dropped:bad_header", 0, {{17, 19}}},     // total length below the header's
+		{"dropped:bad_header", 0, {{46, 0x40}}},   // TCP header of 16 bytes
+		{"dropped:truncated", 0, {{46, 0xf0}}},    // TCP header of 60 bytes
+		{"dropped:truncated", 0, {{17, 39}}},      // 19 bytes of TCP
+		{"dropped:fragment_bad", 0, {{20, 0x20}}}, // a first one of 20 bytes
+		{"dropped:fragment_bad", 0, {{21, 1}}},    // a later one, inside the TCP header
+		{"dropped:bad_address", 0, {{26, 224}}},   // from a group
+		{"dropped:bad_address", 0, {{26, 240}}},   // from 240/4
+		{"dropped:bad_address", 0, {{26, 127}}},   // from loopback
+		{"dropped:bad_address", 0, {{26, 0}}},     // from 0/8
+		{"kernel", 0, {{14, 0x44}}},               // header of 16 bytes: no rule speaks
+		{"kernel", 0, {{14, 0x55}}},               // version 5
+		{"kernel", 20, {{0}}},                     // within the IP header
+		{"dropped:truncated", 20, {{5, 1}}}, // the same at the port that is not shared
+		{"dropped:truncated", 13, {{5, 1}}}, // within Ethernet
 		{"dropped:bad_header", 0, {{5, 1}, {14, 0x44}}},
 		{"dropped:not_for_us", 0, {{5, 1}, {12, 0x88}, {13, 0xcc}}}, // LLDP to our MAC
 	};
@@ -159,8 +178,7 @@ void capture_broken_v4(struct script *s)
 	spec.ext = strict_route;
 	script_ends(s, &spec, "dropped:source_route");
 	spec.ext_bytes = 0;
-	spec.ttl = 1;
-	script_ends(s, &spec, "dropped:ttl");
+	ttl_ends(s, &spec);
 }
 
 void capture_broken_v6(struct script *s)
@@ -189,7 +207,7 @@ void capture_broken_v6(struct script *s)
 	spec.ext = later_fragment;
 	spec.ext_bytes = sizeof(later_fragment);
 	spec.ext_next = IPPROTO_FRAGMENT;
-	script_ends(s, &spec, "dropped:fragment");
+	script_ends(s, &spec, "dropped:fragment_bad");
 	spec.ext = routing0;
 	spec.ext_bytes = sizeof(routing0);
 	spec.ext_next = IPPROTO_ROUTING;
@@ -200,9 +218,8 @@ void capture_broken_v6(struct script *s)
 	spec.ext_bytes = sizeof(chain);
 	spec.ext_next = IPPROTO_DSTOPTS;
 	script_ends(s, &spec, "dropped:ext_headers");
-	spec.ext_bytes = 0;
 	spec.ttl = 1;
-	script_ends(s, &spec, "dropped:ttl");
+	ttl_ends(s, &spec);
 	spec.ttl = 0;
 	spec.proto = IPPROTO_UDP;
 	spec.dport = 53;
