@@ -104,7 +104,7 @@ static uint16_t owner_of_datagram(const struct sl_forwarder *fw, const struct sl
 {
 	uint64_t words[4], hash = fw->steer_seed ^ pkt->frag_id_be;
 
-	memcpy(words, pkt->tuple.src.bytes, sizeof(words)); // both addresses
+	memcpy(words, &pkt->tuple, sizeof(words)); // both addresses
 	for (int i = 0; i < 4; i++)
 		hash = sl_mix64(hash ^ words[i]);
 	return (uint16_t)(((hash & UINT32_MAX) * fw->n_workers) >> 32);
