@@ -46,9 +46,8 @@ static unsigned int pool_flags(void)
 
 struct rte_mempool *sl_ports_make_pool(const char *name, uint32_t n_mbufs)
 {
-	struct rte_pktmbuf_pool_private private = {
-		.mbuf_data_room_size = RTE_MBUF_DEFAULT_BUF_SIZE,
-		.mbuf_priv_size = RTE_ALIGN(sizeof(struct sl_pkt), RTE_MBUF_PRIV_ALIGN)};
+	struct rte_pktmbuf_pool_private private = {.mbuf_data_room_size = RTE_MBUF_DEFAULT_BUF_SIZE,
+	                                           .mbuf_priv_size = SL_PRIVATE_BYTES};
 	unsigned int object_bytes =
 		sizeof(struct rte_mbuf) + private.mbuf_priv_size + RTE_MBUF_DEFAULT_BUF_SIZE;
 	struct rte_mempool *pool =
