@@ -373,7 +373,8 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 	} else if (pkt->kind == SL_PKT_UDP) {
 		track_udp(fw, flow, dir);
 	}
-	flow->last_seen = fw->now;
+	if (flow->last_seen != fw->now) // most have it; a line not written need not be written back
+		flow->last_seen = fw->now;
 	count(fw, flow, pkt, dir);
 	if (flow->flags & SL_FLOW_IS_DSR) { // an L2 hop: nothing above the MAC changes
 		leave_dsr(fw, pkt, flow);
