@@ -33,14 +33,9 @@ static int fail(struct sl_text *why, int code, const char *format, ...)
 	return code;
 }
 
-static uint16_t priv_bytes(void)
-{
-	return RTE_ALIGN(sizeof(struct sl_pkt), RTE_MBUF_PRIV_ALIGN);
-}
-
 static uint32_t object_bytes(void)
 {
-	return (uint32_t)sizeof(struct rte_mbuf) + priv_bytes() + RTE_MBUF_DEFAULT_BUF_SIZE;
+	return (uint32_t)(sizeof(struct rte_mbuf) + SL_PRIVATE_BYTES + RTE_MBUF_DEFAULT_BUF_SIZE);
 }
 
 uint32_t sl_ports_count_mbufs(uint32_t n_ports, uint32_t n_workers)
@@ -70,7 +65,7 @@ static unsigned int pool_flags(void)
 struct rte_mempool *sl_ports_make_pool(const char *name, uint32_t n_mbufs)
 {
 	struct rte_pktmbuf_pool_private private = {.mbuf_data_room_size = RTE_MBUF_DEFAULT_BUF_SIZE,
-	                                           .mbuf_priv_size = priv_bytes()};
+	                                           .mbuf_priv_size = SL_PRIVATE_BYTES};
 	struct rte_mempool *pool =
 		rte_mempool_create_empty(name, n_mbufs, object_bytes(), MBUF_CACHE, sizeof(private),
 	                                 SOCKET_ID_ANY, pool_flags());

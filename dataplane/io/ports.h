@@ -42,6 +42,10 @@ struct sl_text { // a reason, for the operator
 	char text[256];
 };
 
+// Whole cache lines, so that the packet behind it starts on one: 64 bytes of headers in one line
+// instead of two.
+#define SL_PRIVATE_BYTES RTE_ALIGN(sizeof(struct sl_pkt), RTE_CACHE_LINE_SIZE)
+
 // Each packet's struct sl_pkt lives in its buffer's private area, so a hand-off keeps what was
 // parsed.
 static inline struct sl_pkt *sl_pkt_of(struct rte_mbuf *m)
