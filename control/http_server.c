@@ -271,7 +271,7 @@ static enum MHD_Result refuse_body(struct sl_http_exchange *exchange)
 	return queue_reply(exchange);
 }
 
-static bool is_trusted_peer(struct MHD_Connection *connection)
+static bool is_trusted_peer(struct MHD_Connection *connection, uint32_t *uid)
 {
 	const union MHD_ConnectionInfo *info;
 	struct ucred cred;
@@ -281,6 +281,7 @@ static bool is_trusted_peer(struct MHD_Connection *connection)
 	if (info == NULL ||
 	    getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &cred, &n_bytes) != 0)
 		return false;
+	*uid = cred.uid;
 	// On a TCP socket the kernel has no peer and says pid 0.
 	return cred.pid != 0 && (cred.uid == 0 || cred.uid == geteuid());
 }
@@ -355,9 +356,9 @@ static enum MHD_Result access_handler(void *ctx, struct MHD_Connection *connecti
 			.path = url,
 			.body = exchange->body != NULL ? exchange->body : "",
 			.body_bytes = exchange->body_bytes,
-			.may_change = is_trusted_peer(connection),
 			.exchange = exchange,
 		};
+		request.may_change = is_trusted_peer(connection, &request.peer_uid);
 		server->handler(server->ctx, &request);
 	}
 	if (exchange->is_answered)

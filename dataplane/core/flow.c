@@ -46,6 +46,7 @@ struct sl_flow_table *sl_flow_table_init(void *mem, size_t mem_bytes,
 	ft->bucket_mask = n_buckets - 1;
 	ft->key = params->key;
 	ft->n_used = 0;
+	ft->n_changes = 0;
 	ft->n_touched = 0;
 	ft->free_head = SL_FLOW_NONE;
 	ft->gone = NULL;
@@ -62,7 +63,12 @@ void sl_flow_table_on_gone(struct sl_flow_table *ft, sl_flow_gone_fn gone, void 
 
 uint64_t sl_flow_hash(const struct sl_flow_table *ft, const struct sl_tuple *tuple)
 {
-	return sl_siphash13(&ft->key, tuple, sizeof(*tuple));
+	struct flow_key_v4 key;
+
+	if (!sl_ip_is_v4(&tuple->src) || !sl_ip_is_v4(&tuple->dst))
+		return sl_siphash13(&ft->key, tuple, sizeof(*tuple));
+	key = flow_key_v4(tuple);
+	return sl_siphash13(&ft->key, &key, sizeof(key));
 }
 
 static uint32_t entry_take(struct sl_flow_table *ft)
@@ -100,6 +106,7 @@ void flow_drop(struct sl_flow_table *ft, struct sl_flow *flow, bool is_eviction)
 	flow_wheel_unlink(ft, flow);
 	entry_give(ft, entry);
 	ft->n_used--;
+	ft->n_changes++;
 }
 
 void sl_flow_remove(struct sl_flow_table *ft, struct sl_flow *flow)
@@ -226,6 +233,7 @@ struct sl_flow *sl_flow_add(struct sl_flow_table *ft, const struct sl_flow_new *
 		goto err_c2s;
 	flow_wheel_link(ft, flow);
 	ft->n_used++;
+	ft->n_changes++;
 	return flow;
 
 err_c2s:
@@ -233,6 +241,11 @@ err_c2s:
 err_entry:
 	entry_give(ft, entry);
 	return NULL;
+}
+
+uint32_t sl_flow_changes(const struct sl_flow_table *ft)
+{
+	return ft->n_changes;
 }
 
 uint32_t sl_flow_count(const struct sl_flow_table *ft)

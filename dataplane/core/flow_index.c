@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <endian.h>
+
 #include "flow_private.h"
 
 #if defined(__SSE2__)
@@ -22,11 +24,6 @@ static inline unsigned int match_tags(const struct flow_bucket *b, uint16_t tag)
 #endif
 }
 
-static inline bool is_v4_pair(const struct sl_tuple *t)
-{
-	return sl_ip_is_v4(&t->src) && sl_ip_is_v4(&t->dst);
-}
-
 static bool matches_v6(const struct sl_flow_table *ft, uint32_t ref, const struct sl_tuple *t)
 {
 	const struct sl_flow_v6 *v6 = flow_v6_at(ft, ref >> 1);
@@ -36,19 +33,25 @@ static bool matches_v6(const struct sl_flow_table *ft, uint32_t ref, const struc
 	return sl_ip_equal(&v6->backend, &t->src) && sl_ip_equal(&v6->local, &t->dst);
 }
 
-static inline bool matches(const struct sl_flow_table *ft, uint32_t ref, const struct sl_tuple *t)
+static inline bool matches_v4(const struct sl_flow *f, enum sl_dir dir,
+                              const struct flow_key_v4 *key)
+{
+	const struct sl_pair_v4 pair = sl_flow_pair_v4(f, dir);
+
+	return pair.addresses_be == key->addresses_be && pair.ports_be == (uint32_t)key->rest &&
+	       f->proto == key->rest >> 32 && !(f->flags & SL_FLOW_IS_V6);
+}
+
+static bool matches(const struct sl_flow_table *ft, uint32_t ref, const struct sl_tuple *t)
 {
 	const struct sl_flow *f = flow_at(ft, ref >> 1);
-	bool is_c2s = (ref & 1) == SL_DIR_C2S;
-	uint16_t sport_be = is_c2s ? f->client_port_be : f->backend_port_be;
-	uint16_t dport_be = is_c2s ? f->vip_port_be : f->local_port_be;
+	const enum sl_dir dir = (enum sl_dir)(ref & 1);
+	struct flow_key_v4 key = flow_key_v4(t);
 
-	if (f->proto != t->proto || sport_be != t->sport_be || dport_be != t->dport_be)
-		return false;
-	if (f->flags & SL_FLOW_IS_V6)
-		return matches_v6(ft, ref, t);
-	return sl_ip_v4_be(&t->src) == (is_c2s ? f->client_be : f->backend_be) &&
-	       sl_ip_v4_be(&t->dst) == (is_c2s ? f->vip_be : f->local_be) && is_v4_pair(t);
+	if (!(f->flags & SL_FLOW_IS_V6))
+		return matches_v4(f, dir, &key) && sl_ip_is_v4(&t->src) && sl_ip_is_v4(&t->dst);
+	return f->proto == t->proto && sl_flow_pair_v4(f, dir).ports_be == (uint32_t)key.rest &&
+	       matches_v6(ft, ref, t);
 }
 
 static inline struct sl_flow *find_in(const struct sl_flow_table *ft, uint32_t bucket, uint16_t tag,
@@ -79,12 +82,94 @@ struct sl_flow *sl_flow_find(struct sl_flow_table *ft, const struct sl_tuple *tu
 	return find_in(ft, flow_other_bucket(ft, bucket, tag), tag, tuple, dir);
 }
 
-void sl_flow_prefetch(const struct sl_flow_table *ft, uint64_t hash)
+static inline void prefetch_buckets(const struct sl_flow_table *ft, uint64_t hash)
 {
 	uint32_t bucket = flow_first_bucket(ft, hash);
 
 	__builtin_prefetch(&flow_buckets(ft)[bucket]);
 	__builtin_prefetch(&flow_buckets(ft)[flow_other_bucket(ft, bucket, flow_tag(hash))]);
+}
+
+// Hashes of IPv4 packets come out of the lanes in groups; the rest of a last group is not looked
+// at.
+static void hash_burst(const struct sl_flow_table *ft, struct sl_pkt *const *pkts, uint32_t n_pkts)
+{
+	uint64_t hashes[SL_HASH_LANES];
+	struct sl_hash_pairs pairs;
+
+	memset(&pairs, 0, sizeof(pairs));
+	for (uint32_t first = 0; first < n_pkts; first += SL_HASH_LANES) {
+		uint32_t n = n_pkts - first < SL_HASH_LANES ? n_pkts - first : SL_HASH_LANES;
+
+		for (uint32_t i = 0; i < n; i++) {
+			struct flow_key_v4 key = flow_key_v4(&pkts[first + i]->tuple);
+
+			pairs.low[i] = le64toh(key.addresses_be);
+			pairs.high[i] = le64toh(key.rest);
+		}
+		sl_siphash13_pairs(&ft->key, &pairs, hashes);
+		for (uint32_t i = 0; i < n; i++) {
+			struct sl_pkt *pkt = pkts[first + i];
+
+			pkt->hash = hashes[i];
+			if (pkt->is_v6)
+				pkt->hash = sl_flow_hash(ft, &pkt->tuple);
+			prefetch_buckets(ft, pkt->hash);
+		}
+	}
+}
+
+// The reference that is most likely the packet's: the first whose tag fits. Its entry is on its way
+// to the cache afterwards.
+static inline uint32_t guess(const struct sl_flow_table *ft, const struct sl_pkt *pkt)
+{
+	uint16_t tag = flow_tag(pkt->hash);
+	uint32_t bucket = flow_first_bucket(ft, pkt->hash);
+	const struct flow_bucket *b = &flow_buckets(ft)[bucket];
+	unsigned int hits = match_tags(b, tag);
+	uint32_t ref;
+
+	if (hits == 0) {
+		b = &flow_buckets(ft)[flow_other_bucket(ft, bucket, tag)];
+		hits = match_tags(b, tag);
+		if (hits == 0)
+			return SL_FLOW_NONE;
+	}
+	ref = b->refs[__builtin_ctz(hits)];
+	__builtin_prefetch(flow_at(ft, ref >> 1), 1);
+	if (pkt->is_v6)
+		__builtin_prefetch(flow_v6_at(ft, ref >> 1));
+	return ref;
+}
+
+static inline bool is_right(const struct sl_flow_table *ft, uint32_t ref, const struct sl_pkt *pkt)
+{
+	const struct flow_key_v4 key = flow_key_v4(&pkt->tuple);
+
+	if (pkt->is_v6)
+		return matches(ft, ref, &pkt->tuple);
+	return matches_v4(flow_at(ft, ref >> 1), (enum sl_dir)(ref & 1), &key);
+}
+
+void sl_flow_find_burst(struct sl_flow_table *ft, struct sl_pkt *const *pkts, uint32_t n_pkts,
+                        struct sl_flow_hit *hits)
+{
+	uint32_t refs[SL_FLOW_BURST];
+
+	hash_burst(ft, pkts, n_pkts);
+	for (uint32_t i = 0; i < n_pkts; i++)
+		refs[i] = guess(ft, pkts[i]);
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		hits[i].flow = NULL;
+		hits[i].dir = (enum sl_dir)(refs[i] & 1);
+		if (refs[i] == SL_FLOW_NONE || pkts[i]->kind == SL_PKT_ICMP_ERROR)
+			continue;
+		if (is_right(ft, refs[i], pkts[i]))
+			hits[i].flow = flow_at(ft, refs[i] >> 1);
+		else // another flow with this tag
+			hits[i].flow =
+				sl_flow_find(ft, &pkts[i]->tuple, pkts[i]->hash, &hits[i].dir);
+	}
 }
 
 static unsigned int count_free(const struct flow_bucket *b)

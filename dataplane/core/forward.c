@@ -21,7 +21,8 @@ void sl_forward_init(struct sl_forwarder *fw)
 
 void sl_forward_load(struct sl_forwarder *fw, uint16_t backend, int32_t change)
 {
-	fw->own_load[backend] += (uint32_t)change;
+	__atomic_store_n(&fw->own_load[backend], fw->own_load[backend] + (uint32_t)change,
+	                 __ATOMIC_RELAXED);
 	sl_stat_set(&fw->backend_stats[backend].flows_active, fw->own_load[backend]);
 }
 
@@ -242,12 +243,26 @@ void sl_forward_leave_to_client(struct sl_forwarder *fw, struct sl_pkt *pkt, str
 	sl_forward_leave_towards(fw, pkt, &pkt->tuple.dst, &flow->client_hop);
 }
 
+// The TTL ends here. The packet is as it came; its sender is told if that is allowed.
+void sl_forward_expire(struct sl_forwarder *fw, struct sl_pkt *pkt)
+{
+	drop(pkt, SL_DROP_TTL);
+	if (!sl_icmp_grant(&fw->errors, pkt, fw->now))
+		return;
+	pkt->wants_error = true;
+	pkt->verdict = SL_VERDICT_SLOW;
+}
+
 static void track_tcp(struct sl_forwarder *fw, struct sl_flow *flow, const struct sl_pkt *pkt,
                       enum sl_dir dir)
 {
 	uint8_t old = flow->state;
-	uint8_t next = sl_tcp_next(old, dir, pkt->tcp_flags, (flow->flags & SL_FLOW_IS_DSR) != 0);
+	uint8_t next;
 
+	// Most packets there are; sl_tcp_next says the same of them.
+	if (old == SL_FLOW_OPEN && !(pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_FIN | SL_TCP_RST)))
+		return;
+	next = sl_tcp_next(old, dir, pkt->tcp_flags, (flow->flags & SL_FLOW_IS_DSR) != 0);
 	if (dir == SL_DIR_S2C && (pkt->tcp_flags & SL_TCP_RST) && old != SL_FLOW_RESET) {
 		struct sl_stats_backend *cell = &fw->backend_stats[flow->backend];
 
@@ -290,6 +305,24 @@ static void count(struct sl_forwarder *fw, const struct sl_flow *flow, const str
 	}
 }
 
+// To what it leaves as; false when its time to live ends here.
+static void rewrite(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_flow *flow,
+                    enum sl_dir dir)
+{
+	struct sl_tuple to;
+
+	if (!pkt->is_v6 && !pkt->is_fragment) {
+		struct sl_pair_v4 out = sl_flow_pair_out_v4(flow, dir);
+
+		sl_rewrite_pair_v4(pkt, out.addresses_be, out.ports_be);
+		return;
+	}
+	sl_rewrite_ttl(pkt);
+	to = dir == SL_DIR_C2S ? sl_flow_tuple_to_backend(fw->flows, flow)
+	                       : sl_flow_tuple_to_client(fw->flows, flow);
+	sl_rewrite_tuple(pkt, &to);
+}
+
 // Direct return: nothing above the MAC changes, or the packet travels inside another one.
 static void leave_as_it_is(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow)
 {
@@ -307,13 +340,11 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
                     enum sl_dir dir)
 {
 	const bool is_dsr = (flow->flags & SL_FLOW_IS_DSR) != 0;
-	struct sl_tuple to;
 
 	// Before anything learns from it: nobody beyond us will ever see this packet.
-	// (Direct return leaves it to the step that sends, which may have to quote what came.)
-	if (is_dsr ? (flow->flags & SL_FLOW_IS_TUNNEL) != 0 && pkt->ttl <= 1
-	           : !sl_rewrite_ttl(pkt)) {
-		drop(pkt, SL_DROP_TTL);
+	if (pkt->ttl <= 1 &&
+	    (flow->flags & (SL_FLOW_IS_DSR | SL_FLOW_IS_TUNNEL)) != SL_FLOW_IS_DSR) {
+		sl_forward_expire(fw, pkt);
 		return;
 	}
 	if (pkt->kind == SL_PKT_TCP)
@@ -326,15 +357,11 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 		leave_as_it_is(fw, pkt, flow);
 		return;
 	}
-	if (dir == SL_DIR_C2S) {
-		to = sl_flow_tuple_to_backend(fw->flows, flow);
-		sl_rewrite_tuple(pkt, &to);
-		sl_forward_leave_to_backend(fw, pkt, flow, &to.dst);
-	} else {
-		to = sl_flow_tuple_to_client(fw->flows, flow);
-		sl_rewrite_tuple(pkt, &to);
+	rewrite(fw, pkt, flow, dir);
+	if (dir == SL_DIR_C2S)
+		sl_forward_leave_to_backend(fw, pkt, flow, &pkt->tuple.dst);
+	else
 		sl_forward_leave_to_client(fw, pkt, flow);
-	}
 }
 
 static struct sl_tuple reversed(const struct sl_tuple *t)
@@ -413,16 +440,15 @@ static bool is_new_connection(const struct sl_forwarder *fw, const struct sl_pkt
 	       (flow->state == SL_FLOW_NEW && !takes_flows(fw->snap, flow));
 }
 
-static void decide(struct sl_forwarder *fw, struct sl_pkt *pkt)
+static void decide(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_flow_hit *hit)
 {
-	struct sl_flow *flow;
-	enum sl_dir dir;
+	struct sl_flow *flow = hit->flow;
+	enum sl_dir dir = hit->dir;
 
 	if (pkt->kind == SL_PKT_ICMP_ERROR) {
 		icmp_error(fw, pkt);
 		return;
 	}
-	flow = sl_flow_find(fw->flows, &pkt->tuple, pkt->hash, &dir);
 	if (flow != NULL && dir == SL_DIR_C2S && is_new_connection(fw, pkt, flow)) {
 		sl_flow_remove(fw->flows, flow);
 		flow = NULL;
@@ -435,18 +461,35 @@ static void decide(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		sl_forward_miss(fw, pkt);
 }
 
+// What the burst found before may be gone, or there by now, once one of its packets has added or
+// removed a flow.
+static void forward_some(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t n_pkts)
+{
+	struct sl_flow_hit hits[SL_FLOW_BURST];
+	uint32_t changes = sl_flow_changes(fw->flows);
+
+	sl_flow_find_burst(fw->flows, pkts, n_pkts, hits);
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		if (sl_flow_changes(fw->flows) != changes)
+			hits[i].flow = sl_flow_find(fw->flows, &pkts[i]->tuple, pkts[i]->hash,
+			                            &hits[i].dir);
+		decide(fw, pkts[i], &hits[i]);
+	}
+}
+
 void sl_forward_burst(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t n_pkts)
 {
+	struct sl_pkt *ready[SL_FLOW_BURST];
+	uint32_t n_ready = 0;
+
 	for (uint32_t i = 0; i < n_pkts; i++) {
 		if (pkts[i]->is_fragment && !pass_fragment(fw, pkts[i]))
 			continue;
-		if (pkts[i]->kind == SL_PKT_ICMP_ERROR)
-			continue;
-		pkts[i]->hash = sl_flow_hash(fw->flows, &pkts[i]->tuple);
-		sl_flow_prefetch(fw->flows, pkts[i]->hash);
+		ready[n_ready++] = pkts[i];
+		if (n_ready == SL_FLOW_BURST) {
+			forward_some(fw, ready, n_ready);
+			n_ready = 0;
+		}
 	}
-	for (uint32_t i = 0; i < n_pkts; i++) {
-		if (!pkts[i]->is_fragment || pkts[i]->verdict == SL_VERDICT_DECIDE)
-			decide(fw, pkts[i]);
-	}
+	forward_some(fw, ready, n_ready);
 }

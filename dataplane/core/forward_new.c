@@ -184,6 +184,10 @@ void sl_forward_miss(struct sl_forwarder *fw, struct sl_pkt *pkt)
 	struct sl_flow *flow;
 	uint16_t backend;
 
+	if (why == SL_DROP_TTL) {
+		sl_forward_expire(fw, pkt);
+		return;
+	}
 	if (why != SL_DROP_COUNT) {
 		refuse(pkt, why);
 		return;

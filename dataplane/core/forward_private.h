@@ -10,6 +10,9 @@
 void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
                     enum sl_dir dir);
 
+// The TTL ends here. The packet is as it came; its sender is told if that is allowed.
+void sl_forward_expire(struct sl_forwarder *fw, struct sl_pkt *pkt);
+
 // No flow has this tuple: make one, or say why not.
 void sl_forward_miss(struct sl_forwarder *fw, struct sl_pkt *pkt);
 

@@ -5,6 +5,8 @@
 #ifndef SLUICE_CORE_HASH_H
 #define SLUICE_CORE_HASH_H
 
+#include <stdalign.h>
+
 #include "sluice/types.h"
 
 struct sl_hash_key {
@@ -12,6 +14,16 @@ struct sl_hash_key {
 };
 
 uint64_t sl_siphash13(const struct sl_hash_key *key, const void *bytes, size_t n_bytes);
+
+// Eight keys of 16 bytes at once, each as two little-endian words: what sl_siphash13 gives for them
+// one by one. Lanes nobody needs may hold anything.
+#define SL_HASH_LANES 8
+struct sl_hash_pairs {
+	alignas(64) uint64_t low[SL_HASH_LANES];
+	alignas(64) uint64_t high[SL_HASH_LANES];
+};
+void sl_siphash13_pairs(const struct sl_hash_key *key, const struct sl_hash_pairs *pairs,
+                        uint64_t *restrict hashes);
 
 // A cheap mixer for seeds and tie-breaks, not against attackers (splitmix64 finaliser).
 static inline uint64_t sl_mix64(uint64_t x)

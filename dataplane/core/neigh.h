@@ -17,6 +17,7 @@
 #ifndef SLUICE_CORE_NEIGH_H
 #define SLUICE_CORE_NEIGH_H
 
+#include <endian.h>
 #include <stdatomic.h>
 
 #include "sluice/types.h"
@@ -78,8 +79,9 @@ static inline uint64_t sl_neigh_word(const struct sl_neigh *row)
 
 static inline void sl_neigh_word_mac(uint64_t word, uint8_t mac[6])
 {
-	for (int i = 5; i >= 0; i--, word >>= 8)
-		mac[i] = (uint8_t)word;
+	uint64_t word_be = htobe64(word << 16);
+
+	memcpy(mac, &word_be, 6);
 }
 
 // Row for (address, port), made INCOMPLETE if new; the first question is asked by the next

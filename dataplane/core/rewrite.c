@@ -130,8 +130,43 @@ bool sl_rewrite_ttl(struct sl_pkt *pkt)
 	return true;
 }
 
-void sl_rewrite_macs(struct sl_pkt *pkt, const uint8_t src[6], const uint8_t dst[6])
+// ~old + new of the two halves of a 64-bit word; at most 2^34, to be folded.
+static inline uint64_t change64(uint64_t old, uint64_t new)
 {
-	memcpy(pkt->data, dst, 6);
-	memcpy(pkt->data + 6, src, 6);
+	return (uint32_t)~old + (uint64_t)(uint32_t)(~old >> 32) + (uint32_t) new + (new >> 32);
+}
+
+static inline uint16_t fold64(uint64_t sum)
+{
+	sum = (sum & UINT32_MAX) + (sum >> 32);
+	return sl_csum_fold((uint32_t)((sum & 0xffff) + (sum >> 16)));
+}
+
+bool sl_rewrite_pair_v4(struct sl_pkt *pkt, uint64_t addresses_be, uint32_t ports_be)
+{
+	// One less in the TTL byte, the first of its 16-bit word, as a one's complement addend.
+	const uint16_t ttl_change = (uint16_t)~htons(0x0100);
+	uint8_t *l3 = pkt->data + pkt->l3_off, *l4 = pkt->data + pkt->l4_off;
+	const bool is_tcp = pkt->kind == SL_PKT_TCP;
+	uint8_t *csum = l4 + (is_tcp ? SL_TCP_OFF_CSUM : SL_UDP_OFF_CSUM);
+	uint64_t old_addresses_be, change;
+	uint16_t delta;
+
+	if (pkt->ttl <= 1)
+		return false;
+	l3[SL_IPV4_OFF_TTL] = --pkt->ttl;
+	memcpy(&old_addresses_be, l3 + SL_IPV4_OFF_SRC, sizeof(old_addresses_be));
+	memcpy(l3 + SL_IPV4_OFF_SRC, &addresses_be, sizeof(addresses_be));
+	change = change64(old_addresses_be, addresses_be);
+	sl_store16(l3 + SL_IPV4_OFF_CSUM,
+	           sl_csum_apply(sl_load16(l3 + SL_IPV4_OFF_CSUM), fold64(change + ttl_change)));
+	change += (uint64_t)(uint32_t)~sl_load32(l4) + ports_be;
+	memcpy(l4, &ports_be, sizeof(ports_be));
+	delta = fold64(change);
+	sl_store16(csum, is_tcp ? sl_csum_apply(sl_load16(csum), delta)
+	                        : sl_csum_apply_udp(sl_load16(csum), delta));
+	memcpy(&pkt->tuple.src.bytes[12], &addresses_be, 4);
+	memcpy(&pkt->tuple.dst.bytes[12], (const uint8_t *)&addresses_be + 4, 4);
+	memcpy(&pkt->tuple.sport_be, &ports_be, sizeof(ports_be));
+	return true;
 }

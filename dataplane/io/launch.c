@@ -217,8 +217,11 @@ int sl_launch_eal(const struct sl_dpconfig *config, struct sl_text *why)
 	add_lcores(args, config);
 	add_memory(args, config);
 	add(args, "--no-telemetry");
+	// Nobody attaches to us; without this each start leaves files in /run/dpdk, for ever if
+	// killed.
+	add(args, "--no-shconf");
 	add(args, "--log-level=lib.eal:error");
-	add(args, "--file-prefix=sluice-%d", (int)getpid());
+	add(args, "--file-prefix=sluice");
 	for (uint32_t i = 0; i < config->n_ports; i++) {
 		if (config->ports[i].kind != SL_DEVICE_PCI)
 			continue;

@@ -108,8 +108,8 @@ int sl_ports_add(struct sl_ports *ports, uint16_t dpdk_id, const char *device, s
 	err = rte_eth_dev_info_get(dpdk_id, &info);
 	if (err != 0)
 		return fail(why, err, "%s: no device information: %s", device, strerror(-err));
-	port->n_queues = (uint16_t)RTE_MIN(ports->n_workers,
-	                                   RTE_MIN(info.max_rx_queues, info.max_tx_queues));
+	port->n_queues = (uint16_t)RTE_MIN(
+		ports->n_workers, (uint32_t)RTE_MIN(info.max_rx_queues, info.max_tx_queues));
 	if (port->n_queues == 0)
 		return fail(why, -ENODEV, "%s has no queues", device);
 	if (port->n_queues > 1 && info.flow_type_rss_offloads != 0) {

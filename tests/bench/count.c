@@ -50,9 +50,11 @@ static void learn(void *ctx, const struct sl_ip *ip)
 {
 	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 9};
 	struct bench *b = ctx;
+	uint16_t row = sl_neigh_want(&b->neighs, ip, 0, true, 1);
 
-	if (sl_neigh_want(&b->neighs, ip, 0, true, 1) == SL_NEIGH_NONE)
+	if (row == SL_NEIGH_NONE)
 		abort();
+	sl_neigh_make_gateway(&b->neighs, row);
 	sl_neigh_learn(&b->neighs, ip, 0, mac, true, 1);
 }
 

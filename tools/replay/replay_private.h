@@ -53,6 +53,7 @@ struct sl_replay {
 	const struct sl_ip *kernel; // owned
 	uint32_t n_kernel;
 	// --- running ---
+	bool has_gateways;
 	uint64_t now_ns, next_timer_ns, next_fold_ns;
 	struct replay_held held[REPLAY_MAX_HELD];
 	uint32_t n_held;
