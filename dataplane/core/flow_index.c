@@ -82,91 +82,104 @@ struct sl_flow *sl_flow_find(struct sl_flow_table *ft, const struct sl_tuple *tu
 	return find_in(ft, flow_other_bucket(ft, bucket, tag), tag, tuple, dir);
 }
 
-static inline void prefetch_buckets(const struct sl_flow_table *ft, uint64_t hash)
+_Static_assert(SL_FLOW_BURST <= SL_HASH_PAIRS, "a burst is hashed at once");
+
+struct burst {
+	struct sl_hash_pairs keys; // of IPv4 packets; of others they mean nothing
+	uint64_t hashes[SL_FLOW_BURST];
+	uint32_t refs[SL_FLOW_BURST]; // the most likely reference
+	uint32_t late[SL_FLOW_BURST]; // packets that have to look in their second bucket
+	uint32_t n_late;
+};
+
+static inline void hash_burst(const struct sl_flow_table *ft, struct sl_pkt *const *pkts,
+                              uint32_t n_pkts, struct burst *b)
 {
-	uint32_t bucket = flow_first_bucket(ft, hash);
+	uint32_t n_v6 = 0;
 
-	__builtin_prefetch(&flow_buckets(ft)[bucket]);
-	__builtin_prefetch(&flow_buckets(ft)[flow_other_bucket(ft, bucket, flow_tag(hash))]);
-}
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		struct flow_key_v4 key = flow_key_v4(&pkts[i]->tuple);
 
-// Hashes of IPv4 packets come out of the lanes in groups; the rest of a last group is not looked
-// at.
-static void hash_burst(const struct sl_flow_table *ft, struct sl_pkt *const *pkts, uint32_t n_pkts)
-{
-	uint64_t hashes[SL_HASH_LANES];
-	struct sl_hash_pairs pairs;
-
-	memset(&pairs, 0, sizeof(pairs));
-	for (uint32_t first = 0; first < n_pkts; first += SL_HASH_LANES) {
-		uint32_t n = n_pkts - first < SL_HASH_LANES ? n_pkts - first : SL_HASH_LANES;
-
-		for (uint32_t i = 0; i < n; i++) {
-			struct flow_key_v4 key = flow_key_v4(&pkts[first + i]->tuple);
-
-			pairs.low[i] = le64toh(key.addresses_be);
-			pairs.high[i] = le64toh(key.rest);
-		}
-		sl_siphash13_pairs(&ft->key, &pairs, hashes);
-		for (uint32_t i = 0; i < n; i++) {
-			struct sl_pkt *pkt = pkts[first + i];
-
-			pkt->hash = hashes[i];
-			if (pkt->is_v6)
-				pkt->hash = sl_flow_hash(ft, &pkt->tuple);
-			prefetch_buckets(ft, pkt->hash);
-		}
+		b->keys.low[i] = le64toh(key.addresses_be);
+		b->keys.high[i] = le64toh(key.rest);
+		n_v6 += pkts[i]->is_v6;
+	}
+	for (uint32_t i = n_pkts; i % SL_HASH_LANES != 0; i++)
+		b->keys.low[i] = b->keys.high[i] = 0;
+	if (n_v6 < n_pkts)
+		sl_siphash13_pairs(&ft->key, &b->keys, n_pkts, b->hashes);
+	for (uint32_t i = 0; i < n_pkts && n_v6 > 0; i++) {
+		if (pkts[i]->is_v6)
+			b->hashes[i] = sl_flow_hash(ft, &pkts[i]->tuple);
+	}
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		pkts[i]->hash = b->hashes[i];
+		__builtin_prefetch(&flow_buckets(ft)[flow_first_bucket(ft, b->hashes[i])]);
 	}
 }
 
-// The reference that is most likely the packet's: the first whose tag fits. Its entry is on its way
-// to the cache afterwards.
-static inline uint32_t guess(const struct sl_flow_table *ft, const struct sl_pkt *pkt)
+// The first reference whose tag fits; its entry is on its way to the cache afterwards.
+static inline uint32_t guess(const struct sl_flow_table *ft, uint32_t bucket, uint64_t hash,
+                             bool is_v6)
 {
-	uint16_t tag = flow_tag(pkt->hash);
-	uint32_t bucket = flow_first_bucket(ft, pkt->hash);
 	const struct flow_bucket *b = &flow_buckets(ft)[bucket];
-	unsigned int hits = match_tags(b, tag);
+	unsigned int hits = match_tags(b, flow_tag(hash));
 	uint32_t ref;
 
-	if (hits == 0) {
-		b = &flow_buckets(ft)[flow_other_bucket(ft, bucket, tag)];
-		hits = match_tags(b, tag);
-		if (hits == 0)
-			return SL_FLOW_NONE;
-	}
+	if (hits == 0)
+		return SL_FLOW_NONE;
 	ref = b->refs[__builtin_ctz(hits)];
 	__builtin_prefetch(flow_at(ft, ref >> 1), 1);
-	if (pkt->is_v6)
+	if (is_v6)
 		__builtin_prefetch(flow_v6_at(ft, ref >> 1));
 	return ref;
 }
 
-static inline bool is_right(const struct sl_flow_table *ft, uint32_t ref, const struct sl_pkt *pkt)
+static inline uint32_t second_bucket(const struct sl_flow_table *ft, uint64_t hash)
 {
-	const struct flow_key_v4 key = flow_key_v4(&pkt->tuple);
+	return flow_other_bucket(ft, flow_first_bucket(ft, hash), flow_tag(hash));
+}
 
-	if (pkt->is_v6)
-		return matches(ft, ref, &pkt->tuple);
-	return matches_v4(flow_at(ft, ref >> 1), (enum sl_dir)(ref & 1), &key);
+// Most flows are in their first bucket (flow_index_make_way); only the rest pays for the second.
+static inline void guess_burst(const struct sl_flow_table *ft, struct sl_pkt *const *pkts,
+                               uint32_t n_pkts, struct burst *b)
+{
+	b->n_late = 0;
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		const uint64_t hash = b->hashes[i];
+
+		b->refs[i] = guess(ft, flow_first_bucket(ft, hash), hash, pkts[i]->is_v6);
+		if (b->refs[i] == SL_FLOW_NONE) {
+			b->late[b->n_late++] = i;
+			__builtin_prefetch(&flow_buckets(ft)[second_bucket(ft, hash)]);
+		}
+	}
+	for (uint32_t i = 0; i < b->n_late; i++) {
+		const uint32_t at = b->late[i];
+		const uint64_t hash = b->hashes[at];
+
+		b->refs[at] = guess(ft, second_bucket(ft, hash), hash, pkts[at]->is_v6);
+	}
 }
 
 void sl_flow_find_burst(struct sl_flow_table *ft, struct sl_pkt *const *pkts, uint32_t n_pkts,
                         struct sl_flow_hit *hits)
 {
-	uint32_t refs[SL_FLOW_BURST];
+	struct burst b;
 
-	hash_burst(ft, pkts, n_pkts);
-	for (uint32_t i = 0; i < n_pkts; i++)
-		refs[i] = guess(ft, pkts[i]);
+	hash_burst(ft, pkts, n_pkts, &b);
+	guess_burst(ft, pkts, n_pkts, &b);
 	for (uint32_t i = 0; i < n_pkts; i++) {
+		const struct flow_key_v4 key = {htole64(b.keys.low[i]), htole64(b.keys.high[i])};
+		const uint32_t ref = b.refs[i];
+
 		hits[i].flow = NULL;
-		hits[i].dir = (enum sl_dir)(refs[i] & 1);
-		if (refs[i] == SL_FLOW_NONE || pkts[i]->kind == SL_PKT_ICMP_ERROR)
+		if (ref == SL_FLOW_NONE || pkts[i]->kind == SL_PKT_ICMP_ERROR)
 			continue;
-		if (is_right(ft, refs[i], pkts[i]))
-			hits[i].flow = flow_at(ft, refs[i] >> 1);
-		else // another flow with this tag
+		hits[i].dir = (enum sl_dir)(ref & 1);
+		if (!pkts[i]->is_v6 && matches_v4(flow_at(ft, ref >> 1), hits[i].dir, &key))
+			hits[i].flow = flow_at(ft, ref >> 1);
+		else // IPv6, or another flow with this tag
 			hits[i].flow =
 				sl_flow_find(ft, &pkts[i]->tuple, pkts[i]->hash, &hits[i].dir);
 	}
@@ -205,6 +218,9 @@ uint32_t flow_index_make_way(struct sl_flow_table *ft, uint64_t hash)
 	unsigned int free_first = count_free(&flow_buckets(ft)[first]);
 	unsigned int free_second = count_free(&flow_buckets(ft)[second]);
 
+	// Where a burst looks first, while there is room for those that have no choice.
+	if (free_first >= FLOW_WAYS_KEPT)
+		return first;
 	if (free_first + free_second > 0)
 		return free_first >= free_second ? first : second;
 	if (move_one_aside(ft, first))

@@ -16,6 +16,7 @@
 #define FLOW_VERSION        2
 #define FLOW_WAYS           8
 #define FLOW_WAYS_PRESSED   2                   // FLOW_WAYS / 4, reliability.md A2
+#define FLOW_WAYS_KEPT      2                   // free in a first bucket before the second is used
 #define FLOW_MAX_FLOWS      (UINT32_C(1) << 30) // a reference is entry << 1 | direction
 #define FLOW_MAX_IDLE_TICKS (UINT32_C(1) << 30) // keeps signed tick differences right
 #define FLOW_WHEEL_SLOTS    1024
@@ -89,9 +90,7 @@ static inline uint32_t flow_entry_of(const struct sl_flow_table *ft, const struc
 
 static inline uint16_t flow_tag(uint64_t hash)
 {
-	uint16_t tag = (uint16_t)(hash >> 48);
-
-	return tag != 0 ? tag : 1;
+	return (uint16_t)(hash >> 48) | 1; // 15 bits tell as well as 16, and need no test for 0
 }
 
 static inline uint32_t flow_first_bucket(const struct sl_flow_table *ft, uint64_t hash)

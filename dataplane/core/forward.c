@@ -305,13 +305,13 @@ static void count(struct sl_forwarder *fw, const struct sl_flow *flow, const str
 	}
 }
 
-// To what it leaves as; false when its time to live ends here.
+// To what it leaves as, one hop further on.
 static void rewrite(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_flow *flow,
                     enum sl_dir dir)
 {
 	struct sl_tuple to;
 
-	if (!pkt->is_v6 && !pkt->is_fragment) {
+	if (!pkt->is_v6 && pkt->kind != SL_PKT_FRAGMENT) {
 		struct sl_pair_v4 out = sl_flow_pair_out_v4(flow, dir);
 
 		sl_rewrite_pair_v4(pkt, out.addresses_be, out.ports_be);
@@ -468,8 +468,14 @@ static void forward_some(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t
 	struct sl_flow_hit hits[SL_FLOW_BURST];
 	uint32_t changes = sl_flow_changes(fw->flows);
 
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		if (pkts[i]->is_fragment)
+			pass_fragment(fw, pkts[i]);
+	}
 	sl_flow_find_burst(fw->flows, pkts, n_pkts, hits);
 	for (uint32_t i = 0; i < n_pkts; i++) {
+		if (pkts[i]->is_fragment && pkts[i]->verdict != SL_VERDICT_DECIDE)
+			continue;
 		if (sl_flow_changes(fw->flows) != changes)
 			hits[i].flow = sl_flow_find(fw->flows, &pkts[i]->tuple, pkts[i]->hash,
 			                            &hits[i].dir);
@@ -479,17 +485,9 @@ static void forward_some(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t
 
 void sl_forward_burst(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t n_pkts)
 {
-	struct sl_pkt *ready[SL_FLOW_BURST];
-	uint32_t n_ready = 0;
+	for (uint32_t first = 0; first < n_pkts; first += SL_FLOW_BURST) {
+		uint32_t n = n_pkts - first < SL_FLOW_BURST ? n_pkts - first : SL_FLOW_BURST;
 
-	for (uint32_t i = 0; i < n_pkts; i++) {
-		if (pkts[i]->is_fragment && !pass_fragment(fw, pkts[i]))
-			continue;
-		ready[n_ready++] = pkts[i];
-		if (n_ready == SL_FLOW_BURST) {
-			forward_some(fw, ready, n_ready);
-			n_ready = 0;
-		}
+		forward_some(fw, pkts + first, n);
 	}
-	forward_some(fw, ready, n_ready);
 }

@@ -8,8 +8,11 @@
 // Never:   about an ICMP error or any ICMP but an echo request, a fragment other than the first, a
 //          packet to or from a group, by IP or by MAC (RFC 1122 3.2.2, RFC 1812 4.3.2.7, RFC 4443
 //          2.4(e)); an answer there could multiply or circle.
-// Rate:    a bucket of SL_ICMP_BURST tokens per worker, filled each tick (RFC 1812 4.3.2.8, RFC 4443
+// Rate:    a bucket of SL_ICMP_BURST tokens per worker, filled each tick (RFC 1812 4.3.2.8, RFC
+// 4443
 //          2.4(f)).
+//          An answer is at most 28 bytes longer than what it is about (IPv6: 48), so a flood comes
+//          back smaller than it was as soon as the bucket is empty.
 // Quote:   as much of the packet as keeps the answer within 576 bytes (RFC 1812 4.3.2.3) or 1280
 //          (RFC 4443 2.4(c)), as it came and without padding. Every byte of the answer is written.
 // Source:  RFC 792, RFC 1122, RFC 1812, RFC 4443.

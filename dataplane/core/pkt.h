@@ -51,43 +51,46 @@ enum sl_tcp_flag {
 };
 
 struct sl_pkt {
-	// --- from io ---
+	// --- two lines: all that a TCP or UDP packet of a known flow needs ---
+	// from io
 	uint8_t *data;
 	uint32_t len;
 	uint16_t in_port;
 	uint16_t headroom; // bytes before data that may be written: a tunnel header goes there
-	// --- from sl_parse ---
+	// from sl_parse
 	uint8_t kind; // enum sl_pkt_kind
 	bool is_v6;
 	uint8_t ttl;
 	uint8_t n_vlans;
 	uint8_t tcp_flags;
 	uint8_t icmp_type;
+	// The packet is a part of a datagram: the first (kind TCP or UDP) or a later one (kind
+	// FRAGMENT). The frag_ fields are set only then.
+	bool is_fragment;
+	bool has_more_fragments;
 	uint16_t l3_off;
 	uint16_t l4_off;
 	uint16_t l4_bytes; // L4 header and payload, by the IP header
 	uint16_t payload_off;
 	uint32_t tcp_seq; // host order
-	struct sl_tuple tuple;
-	struct sl_tuple inner; // ICMP error: as quoted (the packet somebody could not deliver)
-	uint16_t inner_l3_off;
-	uint16_t inner_l4_off;
-	// The packet is a part of a datagram: the first (kind TCP or UDP) or a later one (kind
-	// FRAGMENT). The frag_ fields are set only then.
-	bool is_fragment;
-	bool has_more_fragments;
-	uint16_t frag_off_bytes; // of this part in the fragmentable part of the datagram
-	uint16_t frag_bytes;     // length of this part; off + length <= 65535
-	uint32_t frag_id_be;     // IPv4: 16 bits
-	// --- decision ---
+	// decision
 	uint8_t verdict; // enum sl_verdict
 	uint8_t drop;    // enum sl_drop
 	uint16_t out_port;
 	uint16_t owner;       // worker
-	struct sl_ip hop;     // next hop, when its MAC is not known
-	uint64_t hash;        // of tuple, between the two passes over a burst
 	bool has_passed_frag; // a fragment that was at its datagram's worker (frag.h)
 	bool wants_error;     // verdict SLOW: tell its sender why (drop) it ends here (icmp_make.h)
+	uint64_t hash;        // of tuple, between the two passes over a burst
+	struct sl_tuple tuple;
+	// --- seldom ---
+	struct sl_ip hop;      // next hop, when its MAC is not known
+	struct sl_tuple inner; // ICMP error: as quoted (the packet somebody could not deliver)
+	uint16_t inner_l3_off;
+	uint16_t inner_l4_off;
+	uint16_t frag_off_bytes; // of this part in the fragmentable part of the datagram
+	uint16_t frag_bytes;     // length of this part; off + length <= 65535
+	uint32_t frag_id_be;     // IPv4: 16 bits
 };
+_Static_assert(offsetof(struct sl_pkt, hop) <= 2 * SL_CACHE_LINE_BYTES, "two lines");
 
 #endif

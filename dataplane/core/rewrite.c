@@ -136,10 +136,16 @@ static inline uint64_t change64(uint64_t old, uint64_t new)
 	return (uint32_t)~old + (uint64_t)(uint32_t)(~old >> 32) + (uint32_t) new + (new >> 32);
 }
 
-static inline uint16_t fold64(uint64_t sum)
+// HC' = ~(~HC + change): halves are added with the carry brought round, twice, in one fold.
+static inline uint16_t apply64(uint16_t csum, uint64_t change)
 {
-	sum = (sum & UINT32_MAX) + (sum >> 32);
-	return sl_csum_fold((uint32_t)((sum & 0xffff) + (sum >> 16)));
+	uint64_t sum = (uint16_t)~csum + change;
+	uint32_t half;
+
+	sum += sum << 32 | sum >> 32;
+	half = (uint32_t)(sum >> 32);
+	half += half << 16 | half >> 16;
+	return (uint16_t) ~(half >> 16);
 }
 
 bool sl_rewrite_pair_v4(struct sl_pkt *pkt, uint64_t addresses_be, uint32_t ports_be)
@@ -150,7 +156,7 @@ bool sl_rewrite_pair_v4(struct sl_pkt *pkt, uint64_t addresses_be, uint32_t port
 	const bool is_tcp = pkt->kind == SL_PKT_TCP;
 	uint8_t *csum = l4 + (is_tcp ? SL_TCP_OFF_CSUM : SL_UDP_OFF_CSUM);
 	uint64_t old_addresses_be, change;
-	uint16_t delta;
+	uint16_t old, new;
 
 	if (pkt->ttl <= 1)
 		return false;
@@ -159,12 +165,14 @@ bool sl_rewrite_pair_v4(struct sl_pkt *pkt, uint64_t addresses_be, uint32_t port
 	memcpy(l3 + SL_IPV4_OFF_SRC, &addresses_be, sizeof(addresses_be));
 	change = change64(old_addresses_be, addresses_be);
 	sl_store16(l3 + SL_IPV4_OFF_CSUM,
-	           sl_csum_apply(sl_load16(l3 + SL_IPV4_OFF_CSUM), fold64(change + ttl_change)));
+	           apply64(sl_load16(l3 + SL_IPV4_OFF_CSUM), change + ttl_change));
 	change += (uint64_t)(uint32_t)~sl_load32(l4) + ports_be;
 	memcpy(l4, &ports_be, sizeof(ports_be));
-	delta = fold64(change);
-	sl_store16(csum, is_tcp ? sl_csum_apply(sl_load16(csum), delta)
-	                        : sl_csum_apply_udp(sl_load16(csum), delta));
+	old = sl_load16(csum);
+	new = apply64(old, change);
+	if (!is_tcp) // RFC 768: 0 means none and stays, and is not to come out of a sum
+		new = old == 0 ? 0 : new == 0 ? 0xffff : new;
+	sl_store16(csum, new);
 	memcpy(&pkt->tuple.src.bytes[12], &addresses_be, 4);
 	memcpy(&pkt->tuple.dst.bytes[12], (const uint8_t *)&addresses_be + 4, 4);
 	memcpy(&pkt->tuple.sport_be, &ports_be, sizeof(ports_be));

@@ -50,11 +50,14 @@ static void learn(void *ctx, const struct sl_ip *ip)
 {
 	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 9};
 	struct bench *b = ctx;
-	uint16_t row = sl_neigh_want(&b->neighs, ip, 0, true, 1);
+	const uint16_t row = sl_neigh_want(&b->neighs, ip, 0, true, 1);
 
 	if (row == SL_NEIGH_NONE)
 		abort();
-	sl_neigh_make_gateway(&b->neighs, row);
+	for (uint32_t i = 0; i < b->config.n_routes; i++) {
+		if (sl_ip_equal(&b->config.routes[i].via, ip))
+			sl_neigh_make_gateway(&b->neighs, row);
+	}
 	sl_neigh_learn(&b->neighs, ip, 0, mac, true, 1);
 }
 

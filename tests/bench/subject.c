@@ -24,11 +24,12 @@
 #include "parse.h"
 #include "traffic.h"
 
-#define RING_PKTS    1024
-#define MBUF_BYTES   (RTE_PKTMBUF_HEADROOM + 128) // a small buffer: a million of them must fit
-#define MBUF_CACHE   256
-#define MBUFS_MOVING 8192
-#define N_TOGETHER   1024 // connections whose packets are interleaved
+#define RING_PKTS     1024
+#define MBUF_BYTES    (RTE_PKTMBUF_HEADROOM + 128) // a small buffer: a million of them must fit
+#define PRIVATE_BYTES RTE_ALIGN(sizeof(struct sl_pkt), RTE_MBUF_PRIV_ALIGN)
+#define MBUF_CACHE    256
+#define MBUFS_MOVING  8192
+#define N_TOGETHER    1024 // connections whose packets are interleaved
 
 enum kind { KIND_ESTABLISHED, KIND_CONNECTIONS, KIND_FLOOD };
 
@@ -359,8 +360,10 @@ int main(int argc, char **argv)
 		make_flows(s);
 	write_capture(s);
 	open_capture(s);
-	printf("ready {\"capture_packets\": %u, \"flows\": %lu, \"table_bytes_per_flow\": %.1f}\n",
-	       packets_of(s), sl_stat_get(&s->a.io.workers[0]->stats->flows),
+	printf("ready {\"capture_packets\": %u, \"buffer_bytes\": %zu, \"flows\": %lu, "
+	       "\"table_bytes_per_flow\": %.1f}\n",
+	       packets_of(s), MBUF_BYTES + PRIVATE_BYTES,
+	       sl_stat_get(&s->a.io.workers[0]->stats->flows),
 	       (double)sl_flow_table_bytes(s->n_flows) / s->n_flows);
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin) != NULL) {

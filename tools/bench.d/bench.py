@@ -65,7 +65,7 @@ def measure(row, pairs, ms, directory):
     name, forward, kind, flows, options, _, _ = row
     capture = os.path.join(directory, "capture.pcap")
     subject = Subject(forward, kind, flows, capture, options)
-    testpmd = Testpmd(capture, subject.about["capture_packets"])
+    testpmd = Testpmd(capture, subject.about["capture_packets"], subject.about["buffer_bytes"])
     ours, theirs = [], []
     try:
         # Once through the capture: page faults and first flows are not what is measured.

@@ -7,17 +7,17 @@ import time
 
 
 class Testpmd:
-    # A buffer as small as the subject's, and as many: the capture lies in them.
-    MBUF_BYTES = 256
     MOVING = 8192
 
-    def __init__(self, capture, packets):
+    def __init__(self, capture, packets, buffer_bytes):
+        # Buffers as many and as far apart as the subject's (its private area counts): the capture lies in
+        # them, and packets closer together would mean fewer misses per packet.
         mbufs = packets + self.MOVING
         self.process = subprocess.Popen(
             ["stdbuf", "-oL", "dpdk-testpmd", "--no-huge", "--no-pci", "-m", str(256 + mbufs // 1024), "--no-telemetry",
              "--no-shconf", "--lcores=0@0,1@1", "--log-level=lib.eal:error",
              f"--vdev=net_pcap0,rx_pcap={capture},infinite_rx=1", "--", "-i", "--forward-mode=macswap",
-             "--nb-cores=1", f"--mbuf-size={self.MBUF_BYTES}", f"--total-num-mbufs={mbufs}", "--no-flush-rx"],
+             "--nb-cores=1", f"--mbuf-size={buffer_bytes}", f"--total-num-mbufs={mbufs}", "--no-flush-rx"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.answer("show port stats 0", "Tx-pps")
 
