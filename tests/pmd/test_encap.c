@@ -331,10 +331,10 @@ START_TEST(errors_are_limited_in_rate)
 
 	in.payload_bytes = payload_for(&paths[_i], 1500);
 	rig->now_ns += SL_FLOW_TICK_NS - rig->now_ns % SL_FLOW_TICK_NS;
-	rig->is_time_frozen = true;
 	for (int round = 0; round < 2; round++) {
-		for (int i = 0; i < SL_TOOBIG_BURST + 50; i++)
-			offer(rig, &in);
+		for (int i = 0; i < SL_TOOBIG_BURST + 50; i++) // all within one tick
+			sl_rig_put_spec(rig, RIG_FRONT, &in);
+		sl_rig_turn(rig);
 		while (sl_rig_take(rig, RIG_FRONT).n_bytes != 0)
 			n_told++;
 		ck_assert_uint_eq(n_told, SL_TOOBIG_BURST + (uint32_t)round * SL_TOOBIG_PER_TICK);
@@ -377,12 +377,15 @@ START_TEST(a_ttl_of_one_ends_before_the_tunnel)
 {
 	struct sl_rig *rig = start(&paths[_i], SL_MTU_GUARD_BOTH, 1);
 	struct sl_packet_spec in = from_client(&paths[_i], IPPROTO_UDP);
+	struct sl_rig_frame got;
 
 	in.ttl = 1;
 	in.payload_bytes = payload_for(&paths[_i], 1500);
 	offer(rig, &in);
 	ck_assert_uint_eq(sl_rig_drops(rig, SL_DROP_TTL), 1);
-	ck_assert_uint_ne(sl_rig_take(rig, RIG_FRONT).n_bytes, 0); // time exceeded
+	ck_assert_uint_eq(sl_rig_drops(rig, SL_DROP_TOO_BIG), 0);
+	got = sl_rig_take(rig, RIG_FRONT); // time exceeded, and nothing about its length
+	ck_assert_uint_eq(outer_l3(&got)[_i == 0 ? 20 : 40], _i == 0 ? 11 : 3);
 	stop(rig);
 }
 END_TEST
