@@ -102,13 +102,17 @@ static void add_reason(json_t *reasons, const char *format, ...)
 static json_t *view_reasons(const struct sl_daemon *daemon, const struct sl_stats_summary *summary)
 {
 	json_t *reasons = json_array();
+	char unsaved[PATH_MAX + 256];
 
 	if (daemon->model == NULL)
 		add_reason(reasons, "no configuration is in force");
 	else if (daemon->error != NULL)
-		add_reason(reasons, "%s was refused: running %s", daemon->file,
+		add_reason(reasons, "%s %s: running %s", daemon->file,
+		           daemon->is_refused ? "was refused" : "could not be put in force",
 		           daemon->is_last_good ? "the last good configuration"
 		                                : "the one before it");
+	if (sl_keep_warning(daemon, unsaved, sizeof(unsaved)))
+		add_reason(reasons, "%s", unsaved);
 	if (!daemon->publish.is_connected)
 		add_reason(reasons, "the data plane is not connected");
 	else if (!daemon->publish.is_config_acked)

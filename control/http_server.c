@@ -6,15 +6,25 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MAX_CONNECTIONS 64u
-#define IDLE_S          5u
-#define DISCARD_BYTES   (1u << 20) // of a chunked body that is too long, before we hang up
+#include "http_peers.h"
+
+#define MAX_CONNECTIONS   64u
+#define MIN_CONNECTIONS   8u
+#define DESCRIPTORS_SHARE 8u         // part of the process's descriptors one server may hold
+#define SPARE_SHARE       8u         // part of the connections kept free for newcomers
+#define REQUEST_MS        5000u      // to send a head, then again to send its body
+#define REPLY_MS          30000u     // to take the whole answer
+#define IDLE_S            5u         // MHD's own clock, restarted by every byte
+#define SWEEP_MS          250u       // between two looks at the clocks above
+#define DISCARD_BYTES     (1u << 20) // of a chunked body that is too long, before we hang up
 
 struct sl_http_server {
 	struct MHD_Daemon *mhd;
+	struct sl_http_peers peers;
 	sl_http_handler_fn handler;
 	void *ctx;
 	uv_poll_t poll;
@@ -26,6 +36,7 @@ struct sl_http_server {
 
 struct sl_http_exchange {
 	struct sl_http_server *server;
+	struct sl_http_peer *peer;
 	struct MHD_Connection *connection;
 	char *body;
 	size_t body_bytes;
@@ -51,18 +62,56 @@ static void poll_fired(uv_poll_t *poll, int status, int events)
 	run(poll->data);
 }
 
-// After each turn MHD says when it wants the next one at the latest: idle connections, and work it
-// knows of that its epoll descriptor does not show.
+// ---- connections ----
+
+static struct sl_http_peer *peer_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info;
+
+	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	return info != NULL ? info->socket_context : NULL;
+}
+
+static void connection_changed(void *ctx, struct MHD_Connection *connection, void **slot,
+                               enum MHD_ConnectionNotificationCode code)
+{
+	struct sl_http_server *server = ctx;
+	const union MHD_ConnectionInfo *info;
+
+	if (code != MHD_CONNECTION_NOTIFY_STARTED) {
+		sl_http_peers_remove(&server->peers, *slot);
+		return;
+	}
+	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	*slot = sl_http_peers_add(&server->peers, info->connect_fd, uv_hrtime());
+}
+
+static void take_turn(struct sl_http_exchange *exchange, enum sl_http_turn turn)
+{
+	sl_http_peers_turn(&exchange->server->peers, exchange->peer, turn, uv_hrtime());
+}
+
+// After each turn MHD says when it wants the next one at the latest. Not among its reasons: at its
+// limit of connections it stops listening, and looks again only in the turn after some have gone;
+// without that turn nobody is ever let in again.
 static void run(struct sl_http_server *server)
 {
 	MHD_UNSIGNED_LONG_LONG wait_ms;
 
+	server->peers.is_stale = false;
 	MHD_run(server->mhd);
-	if (MHD_get_timeout(server->mhd, &wait_ms) == MHD_YES)
+	sl_http_peers_sweep(&server->peers, uv_hrtime());
+	if (MHD_get_timeout(server->mhd, &wait_ms) != MHD_YES || wait_ms > SWEEP_MS)
+		wait_ms = SWEEP_MS;
+	if (server->peers.is_stale)
+		wait_ms = 0;
+	if (server->peers.is_stale || server->peers.first != NULL)
 		uv_timer_start(&server->timer, timer_fired, wait_ms, 0);
 	else
 		uv_timer_stop(&server->timer);
 }
+
+// ---- exchanges ----
 
 static enum MHD_Result queue_reply(struct sl_http_exchange *exchange)
 {
@@ -86,6 +135,7 @@ static enum MHD_Result queue_reply(struct sl_http_exchange *exchange)
 		                        reply->content_type);
 	if (reply->allow != NULL)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
+	take_turn(exchange, SL_HTTP_TURN_REPLY);
 	result = MHD_queue_response(exchange->connection, reply->status, response);
 	MHD_destroy_response(response);
 	return result;
@@ -106,7 +156,7 @@ static enum MHD_Result refuse_body(struct sl_http_exchange *exchange)
 	return queue_reply(exchange);
 }
 
-static bool is_trusted_peer(struct MHD_Connection *connection)
+static bool is_trusted_peer(struct MHD_Connection *connection, uint32_t *uid)
 {
 	const union MHD_ConnectionInfo *info;
 	struct ucred cred;
@@ -116,6 +166,7 @@ static bool is_trusted_peer(struct MHD_Connection *connection)
 	if (info == NULL ||
 	    getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &cred, &n_bytes) != 0)
 		return false;
+	*uid = cred.uid;
 	// On a TCP socket the kernel has no peer and says pid 0.
 	return cred.pid != 0 && (cred.uid == 0 || cred.uid == geteuid());
 }
@@ -144,13 +195,17 @@ static bool add_body(struct sl_http_exchange *exchange, const char *data, size_t
 static enum MHD_Result first_call(struct sl_http_server *server, struct MHD_Connection *connection,
                                   void **slot)
 {
-	struct sl_http_exchange *exchange = calloc(1, sizeof(*exchange));
+	struct sl_http_peer *peer = peer_of(connection);
+	struct sl_http_exchange *exchange;
 	const char *length;
 
+	exchange = peer != NULL ? calloc(1, sizeof(*exchange)) : NULL;
 	if (exchange == NULL)
 		return MHD_NO;
 	exchange->server = server;
+	exchange->peer = peer;
 	exchange->connection = connection;
+	take_turn(exchange, SL_HTTP_TURN_CLIENT); // a body gets a time of its own
 	*slot = exchange;
 	length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
 	                                     MHD_HTTP_HEADER_CONTENT_LENGTH);
@@ -159,6 +214,7 @@ static enum MHD_Result first_call(struct sl_http_server *server, struct MHD_Conn
 	return MHD_YES;
 }
 
+// The eight parameters are libmicrohttpd's.
 static enum MHD_Result access_handler(void *ctx, struct MHD_Connection *connection, const char *url,
                                       const char *method, const char *version, const char *upload,
                                       size_t *upload_bytes, void **slot)
@@ -185,14 +241,15 @@ static enum MHD_Result access_handler(void *ctx, struct MHD_Connection *connecti
 			.path = url,
 			.body = exchange->body != NULL ? exchange->body : "",
 			.body_bytes = exchange->body_bytes,
-			.may_change = is_trusted_peer(connection),
 			.exchange = exchange,
 		};
+		request.may_change = is_trusted_peer(connection, &request.peer_uid);
 		server->handler(server->ctx, &request);
 	}
 	if (exchange->is_answered)
 		return queue_reply(exchange);
 	exchange->is_suspended = true;
+	take_turn(exchange, SL_HTTP_TURN_HANDLER);
 	MHD_suspend_connection(connection);
 	return MHD_YES;
 }
@@ -207,6 +264,7 @@ static void completed(void *ctx, struct MHD_Connection *connection, void **slot,
 	(void)code;
 	if (exchange == NULL)
 		return;
+	take_turn(exchange, SL_HTTP_TURN_CLIENT); // the next request, if any
 	free(exchange->body);
 	free(exchange->reply.body); // when the peer went before it was queued
 	free(exchange);
@@ -231,6 +289,20 @@ static void log_nothing(void *ctx, const char *format, va_list args)
 	(void)args;
 }
 
+// So many that API, pages, probes and files together stay below what the process may open.
+static uint32_t count_allowed(void)
+{
+	struct rlimit limit;
+	rlim_t n;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return MIN_CONNECTIONS;
+	n = limit.rlim_cur / DESCRIPTORS_SHARE;
+	if (n > MAX_CONNECTIONS)
+		return MAX_CONNECTIONS;
+	return n < MIN_CONNECTIONS ? MIN_CONNECTIONS : (uint32_t)n;
+}
+
 static struct MHD_Daemon *start_mhd(struct sl_http_server *server, int listen_fd)
 {
 	// MHD's own messages are about single connections (resets, timeouts): nothing an operator
@@ -238,9 +310,10 @@ static struct MHD_Daemon *start_mhd(struct sl_http_server *server, int listen_fd
 	return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
 	                        NULL, NULL, access_handler, server, MHD_OPTION_EXTERNAL_LOGGER,
 	                        log_nothing, NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd,
-	                        MHD_OPTION_CONNECTION_LIMIT, MAX_CONNECTIONS,
+	                        MHD_OPTION_CONNECTION_LIMIT, server->peers.max_peers,
 	                        MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, MHD_OPTION_NOTIFY_COMPLETED,
-	                        completed, NULL, MHD_OPTION_END);
+	                        completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, connection_changed,
+	                        server, MHD_OPTION_END);
 }
 
 struct sl_http_server *sl_http_server_new(uv_loop_t *loop, int listen_fd,
@@ -253,6 +326,8 @@ struct sl_http_server *sl_http_server_new(uv_loop_t *loop, int listen_fd,
 		return NULL;
 	server->handler = handler;
 	server->ctx = ctx;
+	server->peers.max_peers = count_allowed();
+	sl_http_server_set_patience(server, REQUEST_MS, REPLY_MS);
 	server->mhd = start_mhd(server, listen_fd);
 	if (server->mhd == NULL) {
 		free(server);
@@ -272,6 +347,13 @@ struct sl_http_server *sl_http_server_new(uv_loop_t *loop, int listen_fd,
 	uv_timer_init(loop, &server->timer);
 	server->timer.data = server;
 	return server;
+}
+
+void sl_http_server_set_patience(struct sl_http_server *server, uint32_t request_ms,
+                                 uint32_t reply_ms)
+{
+	server->peers.request_ms = request_ms;
+	server->peers.reply_ms = reply_ms;
 }
 
 static void handle_closed(uv_handle_t *handle)

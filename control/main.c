@@ -78,7 +78,7 @@ static void signalled(uv_signal_t *handle, int number)
 	struct process *process = handle->data;
 
 	if (number == SIGHUP) {
-		sl_reload_apply(&process->daemon, NULL, NULL, NULL);
+		sl_reload_request(&process->daemon);
 		return;
 	}
 	sl_log(process->daemon.log, SL_LOG_INFO, "signal %d: stopping; the data plane goes on",

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-// At most this share of the descriptors this process may have: API clients need some too.
+// At most this share of the descriptors this process may have, less those it always has open: API
+// clients need some too.
 #define MAX_RUNNING_SHARE 2
+#define RESERVED          32
 #define MAX_RUNNING_MIN   16
 #define MAX_RUNNING_MAX   4096
 
@@ -29,7 +31,7 @@ static uint32_t count_allowed(void)
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return MAX_RUNNING_MIN;
-	n = limit.rlim_cur / MAX_RUNNING_SHARE;
+	n = limit.rlim_cur > RESERVED ? (limit.rlim_cur - RESERVED) / MAX_RUNNING_SHARE : 0;
 	if (n > MAX_RUNNING_MAX)
 		return MAX_RUNNING_MAX;
 	return n < MAX_RUNNING_MIN ? MAX_RUNNING_MIN : (uint32_t)n;

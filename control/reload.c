@@ -42,57 +42,42 @@ static struct sl_model *read_model(const char *file, char **text, size_t *text_b
 	return model;
 }
 
-static void set_error(struct sl_daemon *daemon, const char *error)
+static void set_error(struct sl_daemon *daemon, const char *error, bool is_refused)
 {
 	free(daemon->error);
 	daemon->error = error != NULL ? strdup(error) : NULL;
+	daemon->is_refused = is_refused;
 }
 
 uint64_t sl_reload_number(struct sl_daemon *daemon, uint64_t above)
 {
 	uint64_t stored = sl_state_read_generation(daemon->options.state_dir);
 	uint64_t generation = (stored > above ? stored : above) + 1;
-	int err;
 
 	if (generation <= daemon->generation)
 		generation = daemon->generation + 1;
-	err = sl_state_write_generation(daemon->options.state_dir, generation);
-	if (err != 0)
-		sl_log(daemon->log, SL_LOG_WARN, "cannot store the generation in %s: %s",
-		       daemon->options.state_dir, strerror(-err));
+	sl_keep_generation(daemon, generation);
 	return generation;
 }
 
-void sl_reload_save_overrides(struct sl_daemon *daemon)
-{
-	char *text = sl_overrides_save(&daemon->overrides);
-	int err = text == NULL ? -ENOMEM
-	                       : sl_state_write(daemon->options.state_dir, SL_STATE_OVERRIDES, text,
-	                                        strlen(text));
-
-	free(text);
-	if (err != 0)
-		sl_log(daemon->log, SL_LOG_ERROR,
-		       "cannot save overrides in %s: %s; they hold until control restarts",
-		       daemon->options.state_dir, strerror(-err));
-}
-
-static void override_dropped(void *ctx, const struct sl_override *override, const char *why)
+static void override_dropped(void *ctx, const struct sl_override *override,
+                             const struct sl_override_note *note, const char *why)
 {
 	const struct sl_daemon *daemon = ctx;
 
-	sl_log(daemon->log, SL_LOG_WARN, "override of %s/%s dropped: %s; the file counts again",
-	       override->pool, override->backend, why);
+	sl_log(daemon->log, SL_LOG_WARN,
+	       "override of %s/%s dropped: %s (set by %s%s%s); the file counts again",
+	       override->pool, override->backend, why,
+	       note->owner[0] != '\0' ? note->owner : "an earlier release",
+	       note->reason[0] != '\0' ? ": " : "", note->reason);
 }
 
-// The fleet's overrides become exactly the stored ones that the file has not overtaken.
-static void apply_overrides(struct sl_daemon *daemon)
+// The fleet's overrides become exactly the stored ones.
+static void force_overrides(struct sl_daemon *daemon)
 {
 	const struct sl_model *model = daemon->model;
 	const uint64_t now_ns = uv_hrtime();
 
-	if (sl_overrides_reconcile(&daemon->overrides, model, override_dropped, daemon) > 0)
-		sl_reload_save_overrides(daemon);
 	for (uint32_t p = 0; p < model->n_pools; p++) {
 		const struct sl_model_pool *pool = &model->pools[p];
 
@@ -116,6 +101,15 @@ static void apply_overrides(struct sl_daemon *daemon)
 	}
 }
 
+void sl_reload_expire_overrides(struct sl_daemon *daemon, uint64_t now_ns)
+{
+	if (sl_overrides_expire(&daemon->overrides, now_ns, override_dropped, daemon) == 0)
+		return;
+	sl_keep_overrides(daemon);
+	if (daemon->model != NULL)
+		force_overrides(daemon);
+}
+
 // Takes model and text when it succeeds.
 static int put_in_force(struct sl_daemon *daemon, struct sl_model *model, char *text,
                         size_t text_bytes)
@@ -130,7 +124,9 @@ static int put_in_force(struct sl_daemon *daemon, struct sl_model *model, char *
 	daemon->model = model;
 	daemon->text = text;
 	daemon->text_bytes = text_bytes;
-	apply_overrides(daemon);
+	if (sl_overrides_reconcile(&daemon->overrides, model, override_dropped, daemon) > 0)
+		sl_keep_overrides(daemon);
+	force_overrides(daemon);
 	err = sl_targets_set(daemon);
 	if (err != 0)
 		sl_log(daemon->log, SL_LOG_ERROR, "probes could not be changed: %s",
@@ -186,7 +182,7 @@ void sl_reload_start(struct sl_daemon *daemon)
 		sl_log(daemon->log, SL_LOG_INFO, "%s: %u vips, %u pools, %u backends", daemon->file,
 		       model->n_vips, model->n_pools, model->n_backends);
 	} else {
-		set_error(daemon, diag.text != NULL ? diag.text : "out of memory");
+		set_error(daemon, diag.text != NULL ? diag.text : "out of memory", true);
 		daemon->n_applies_failed++;
 		log_report(daemon, daemon->error != NULL ? daemon->error : "");
 		if (!use_last_good(daemon))
@@ -231,24 +227,17 @@ void sl_reload_fail(struct sl_daemon *daemon, unsigned int status, const char *e
 	};
 
 	daemon->apply = NULL;
-	set_error(daemon, error);
+	set_error(daemon, error, status == 422);
 	answer(daemon, &result, apply->done, apply->ctx);
 	free_apply(apply);
 }
 
 void sl_reload_proven(struct sl_daemon *daemon)
 {
-	int err;
-
 	if (!daemon->is_unproven)
 		return;
 	daemon->is_unproven = false;
-	err = sl_state_write(daemon->options.state_dir, SL_STATE_LAST_GOOD, daemon->text,
-	                     daemon->text_bytes);
-	if (err != 0)
-		sl_log(daemon->log, SL_LOG_ERROR,
-		       "cannot save the last good configuration in %s: %s",
-		       daemon->options.state_dir, strerror(-err));
+	sl_keep_last_good(daemon);
 }
 
 void sl_reload_refused(struct sl_daemon *daemon, const char *reason)
@@ -256,7 +245,7 @@ void sl_reload_refused(struct sl_daemon *daemon, const char *reason)
 	char error[PATH_MAX + 256];
 
 	snprintf(error, sizeof(error), "the data plane refused %s: %s", daemon->file, reason);
-	set_error(daemon, error);
+	set_error(daemon, error, true);
 	sl_log(daemon->log, SL_LOG_ERROR, "%s", error);
 	if (daemon->is_unproven)
 		use_last_good(daemon);
@@ -275,6 +264,9 @@ void sl_reload_finish(struct sl_daemon *daemon)
 	struct sl_apply_result result = {
 		.status = 200,
 		.warning = warn_of_dataplane(daemon),
+		.own_file = strcmp(apply->file, daemon->options.config_file) != 0
+	                            ? daemon->options.config_file
+	                            : NULL,
 		.report = apply->warnings,
 		.diff = &apply->diff,
 		.generation = apply->generation,
@@ -297,7 +289,7 @@ void sl_reload_finish(struct sl_daemon *daemon)
 	daemon->is_unproven = true;
 	daemon->publish.is_weights_due = true;
 	daemon->publish.is_config_due |= !daemon->publish.is_connected;
-	set_error(daemon, NULL);
+	set_error(daemon, NULL, false);
 	if (daemon->publish.is_connected)
 		sl_reload_proven(daemon);
 	sl_log(daemon->log, SL_LOG_INFO, "%s in force as generation %" PRIu64 ", %u changes",
@@ -318,7 +310,7 @@ static void refuse_file(struct sl_daemon *daemon, const struct sl_diagnostics *d
 	};
 
 	log_report(daemon, result.report);
-	set_error(daemon, result.report);
+	set_error(daemon, result.report, true);
 	answer(daemon, &result, done, ctx);
 }
 
@@ -364,4 +356,17 @@ void sl_reload_apply(struct sl_daemon *daemon, const char *file, sl_apply_done_f
 		sl_publish_next(daemon);
 	else
 		sl_reload_finish(daemon);
+}
+
+void sl_reload_request(struct sl_daemon *daemon)
+{
+	daemon->is_reload_due = true;
+}
+
+void sl_reload_requested(struct sl_daemon *daemon)
+{
+	if (!daemon->is_reload_due || daemon->apply != NULL)
+		return;
+	daemon->is_reload_due = false;
+	sl_reload_apply(daemon, NULL, NULL, NULL);
 }

@@ -10,7 +10,7 @@
 #define MAX_COLUMNS 8
 
 enum backend_column { BE_FLOWS_ACTIVE, BE_FLOWS_NEW, BE_COLUMNS = 8 };
-enum vip_column { VIP_FLOWS_NEW, VIP_FLOWS_ACTIVE = 6, VIP_COLUMNS = 8 };
+enum vip_column { VIP_FLOWS_NEW, VIP_FLOWS = 6, VIP_COLUMNS = 8 };
 
 struct slot {
 	uint64_t id;
@@ -29,6 +29,9 @@ struct table {
 	uint32_t n_columns;
 	uint32_t rate_column;
 	uint32_t gauge_column; // not a total: no baseline
+	uint32_t n_workers;
+	const sl_stat *rows; // in the segment: [worker * n_slots + slot] of 64 bytes
+	const struct sl_stats_slot *names;
 };
 
 struct sl_stats_reader {
@@ -98,15 +101,14 @@ static struct slot *table_find(struct table *table, uint64_t id)
 	return NULL;
 }
 
-// rows: [worker * n_slots + slot] rows of 64 bytes, the first n_columns numbers of each are ours.
-static void sum_columns(const struct table *table, const sl_stat *rows, uint32_t n_workers,
-                        uint32_t slot, uint64_t sums[MAX_COLUMNS])
+// The first n_columns numbers of each 64-byte row are ours.
+static void sum_columns(const struct table *table, uint32_t slot, uint64_t sums[MAX_COLUMNS])
 {
 	const size_t row_stats = sizeof(struct sl_stats_backend) / sizeof(sl_stat);
 
 	memset(sums, 0, MAX_COLUMNS * sizeof(sums[0]));
-	for (uint32_t w = 0; w < n_workers; w++) {
-		const sl_stat *row = rows + ((size_t)w * table->n_slots + slot) * row_stats;
+	for (uint32_t w = 0; w < table->n_workers; w++) {
+		const sl_stat *row = table->rows + ((size_t)w * table->n_slots + slot) * row_stats;
 
 		for (uint32_t c = 0; c < table->n_columns; c++)
 			sums[c] += sl_stat_get(&row[c]);
@@ -129,13 +131,12 @@ static void sample_slot(const struct table *table, struct slot *slot, const uint
 	slot->seen_ns = now_ns;
 }
 
-static void table_sample(struct table *table, const sl_stat *rows,
-                         const struct sl_stats_slot *names, uint32_t n_workers, uint64_t now_ns)
+static void table_sample(struct table *table, uint64_t now_ns)
 {
 	for (uint32_t i = 0; i < table->n_slots; i++) {
 		struct slot *slot = &table->slots[i];
-		uint64_t id = sl_stat_get(&names[i].id);
-		uint64_t generation = sl_stat_get(&names[i].generation);
+		uint64_t id = sl_stat_get(&table->names[i].id);
+		uint64_t generation = sl_stat_get(&table->names[i].generation);
 		uint64_t sums[MAX_COLUMNS];
 
 		if (slot->id != id || slot->generation != generation) {
@@ -146,7 +147,7 @@ static void table_sample(struct table *table, const sl_stat *rows,
 		}
 		if (id == 0)
 			continue;
-		sum_columns(table, rows, n_workers, i, sums);
+		sum_columns(table, i, sums);
 		sample_slot(table, slot, sums, now_ns);
 	}
 	table_index(table);
@@ -178,9 +179,8 @@ int sl_stats_reader_attach(struct sl_stats_reader *reader, int fd, uint64_t now_
 	struct table backends = {.n_columns = BE_COLUMNS,
 	                         .rate_column = BE_FLOWS_NEW,
 	                         .gauge_column = BE_FLOWS_ACTIVE};
-	struct table vips = {.n_columns = VIP_COLUMNS,
-	                     .rate_column = VIP_FLOWS_NEW,
-	                     .gauge_column = VIP_FLOWS_ACTIVE};
+	struct table vips = {
+		.n_columns = VIP_COLUMNS, .rate_column = VIP_FLOWS_NEW, .gauge_column = VIP_FLOWS};
 	struct sl_stats_map map;
 	int err;
 
@@ -195,6 +195,11 @@ int sl_stats_reader_attach(struct sl_stats_reader *reader, int fd, uint64_t now_
 		sl_stats_map_close(&map);
 		return err;
 	}
+	backends.rows = (const sl_stat *)map.backends;
+	backends.names = map.backend_slots;
+	vips.rows = (const sl_stat *)map.vips;
+	vips.names = map.vip_slots;
+	backends.n_workers = vips.n_workers = map.n_workers;
 	sl_stats_reader_detach(reader);
 	*reader = (struct sl_stats_reader){.map = map, .backends = backends, .vips = vips};
 	sl_stats_reader_sample(reader, now_ns);
@@ -208,20 +213,15 @@ const struct sl_stats_map *sl_stats_reader_map(const struct sl_stats_reader *rea
 
 void sl_stats_reader_sample(struct sl_stats_reader *reader, uint64_t now_ns)
 {
-	const struct sl_stats_map *map = &reader->map;
-
-	if (map->base == NULL)
+	if (reader->map.base == NULL)
 		return;
-	table_sample(&reader->backends, (const sl_stat *)map->backends, map->backend_slots,
-	             map->n_workers, now_ns);
-	table_sample(&reader->vips, (const sl_stat *)map->vips, map->vip_slots, map->n_workers,
-	             now_ns);
+	table_sample(&reader->backends, now_ns);
+	table_sample(&reader->vips, now_ns);
 }
 
 // The counters as they are now, not as of the last sample. The slot may have passed to another
 // object since the sample: then the id has nothing.
-static bool read_now(const struct sl_stats_reader *reader, struct table *table, const sl_stat *rows,
-                     const struct sl_stats_slot *names, uint64_t id, uint64_t sums[MAX_COLUMNS],
+static void read_now(struct table *table, uint64_t id, uint64_t sums[MAX_COLUMNS],
                      double *rate_per_s)
 {
 	struct slot *slot = table_find(table, id);
@@ -230,17 +230,16 @@ static bool read_now(const struct sl_stats_reader *reader, struct table *table, 
 	*rate_per_s = 0;
 	memset(sums, 0, MAX_COLUMNS * sizeof(sums[0]));
 	if (slot == NULL)
-		return false;
+		return;
 	i = (uint32_t)(slot - table->slots);
-	if (sl_stat_get(&names[i].id) != id)
-		return false;
-	sum_columns(table, rows, reader->map.n_workers, i, sums);
+	if (sl_stat_get(&table->names[i].id) != id)
+		return;
+	sum_columns(table, i, sums);
 	for (uint32_t c = 0; c < table->n_columns; c++) {
 		if (c != table->gauge_column)
 			sums[c] -= sums[c] >= slot->base[c] ? slot->base[c] : sums[c];
 	}
 	*rate_per_s = slot->new_flows_per_s;
-	return true;
 }
 
 void sl_stats_reader_backend(struct sl_stats_reader *reader, uint64_t id,
@@ -248,8 +247,7 @@ void sl_stats_reader_backend(struct sl_stats_reader *reader, uint64_t id,
 {
 	uint64_t sums[MAX_COLUMNS];
 
-	read_now(reader, &reader->backends, (const sl_stat *)reader->map.backends,
-	         reader->map.backend_slots, id, sums, new_flows_per_s);
+	read_now(&reader->backends, id, sums, new_flows_per_s);
 	*totals = (struct sl_backend_totals){
 		.flows_active = sums[BE_FLOWS_ACTIVE],
 		.flows_new = sums[BE_FLOWS_NEW],
@@ -267,8 +265,7 @@ void sl_stats_reader_vip(struct sl_stats_reader *reader, uint64_t id, struct sl_
 {
 	uint64_t sums[MAX_COLUMNS];
 
-	read_now(reader, &reader->vips, (const sl_stat *)reader->map.vips, reader->map.vip_slots,
-	         id, sums, new_flows_per_s);
+	read_now(&reader->vips, id, sums, new_flows_per_s);
 	*totals = (struct sl_vip_totals){
 		.flows_new = sums[VIP_FLOWS_NEW],
 		.c2s_pkts = sums[1],
@@ -276,7 +273,7 @@ void sl_stats_reader_vip(struct sl_stats_reader *reader, uint64_t id, struct sl_
 		.s2c_pkts = sums[3],
 		.s2c_bytes = sums[4],
 		.refused = sums[5],
-		.flows_active = sums[VIP_FLOWS_ACTIVE],
+		.flows = sums[VIP_FLOWS],
 		.denied = sums[7],
 	};
 }

@@ -5,6 +5,8 @@
 
 #include "daemon.h"
 
+#define TOLD_PER_S 20u // lines about backends; a rack that goes down must not fill the log
+
 struct sl_probe_key {
 	uint64_t key;
 	uint32_t backend; // number in the model
@@ -31,14 +33,49 @@ static int order(const void *a, const void *b)
 	return (ka->key > kb->key) - (ka->key < kb->key);
 }
 
-static void probe_done(void *ctx, uint64_t key, const struct sl_probe_result *result)
+static void tell_change(struct sl_daemon *daemon, uint32_t backend,
+                        const struct sl_backend_view *before, const struct sl_backend_view *after)
+{
+	const struct sl_model *model = daemon->model;
+	const struct sl_model_pool *pool = model->pools;
+	const bool is_down = after->state == SL_BACKEND_DOWN;
+
+	// Up to slow start and back is the ramp, not news.
+	if (is_down == (before->state == SL_BACKEND_DOWN) &&
+	    (before->state != SL_BACKEND_UNKNOWN || after->state == SL_BACKEND_UNKNOWN))
+		return;
+	if (daemon->n_told++ >= TOLD_PER_S)
+		return;
+	while (backend - pool->first_backend >= pool->n_backends)
+		pool++;
+	sl_log(daemon->log, is_down ? SL_LOG_WARN : SL_LOG_INFO, "backend %s/%s: %s -> %s (%s)",
+	       pool->name, model->backends[backend].name, sl_backend_state_name(before->state),
+	       sl_backend_state_name(after->state), sl_probe_reason_name(after->reason));
+}
+
+void sl_targets_tell_rest(struct sl_daemon *daemon)
+{
+	if (daemon->n_told > TOLD_PER_S)
+		sl_log(daemon->log, SL_LOG_WARN,
+		       "%u more backends changed their state in this second",
+		       daemon->n_told - TOLD_PER_S);
+	daemon->n_told = 0;
+}
+
+void sl_targets_result(void *ctx, uint64_t key, const struct sl_probe_result *result)
 {
 	struct sl_daemon *daemon = ctx;
 	struct sl_probe_key want = {.key = key}, *found;
+	struct sl_backend_view before, after;
 
 	found = bsearch(&want, daemon->probe_keys, daemon->n_probe_keys, sizeof(want), order);
-	if (found != NULL)
-		sl_fleet_result(daemon->fleet, found->backend, found->probe, result, uv_hrtime());
+	if (found == NULL)
+		return;
+	sl_fleet_view(daemon->fleet, found->backend, &before);
+	sl_fleet_result(daemon->fleet, found->backend, found->probe, result, uv_hrtime());
+	sl_fleet_view(daemon->fleet, found->backend, &after);
+	if (before.state != after.state)
+		tell_change(daemon, found->backend, &before, &after);
 }
 
 int sl_targets_start(struct sl_daemon *daemon)
@@ -48,7 +85,7 @@ int sl_targets_start(struct sl_daemon *daemon)
 	// Two appliances must not probe the same server in step.
 	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != (ssize_t)sizeof(seed))
 		seed = uv_hrtime();
-	daemon->prober = sl_prober_new(daemon->loop, seed, probe_done, daemon);
+	daemon->prober = sl_prober_new(daemon->loop, seed, sl_targets_result, daemon);
 	if (daemon->prober == NULL) {
 		sl_log(daemon->log, SL_LOG_ERROR, "cannot set up probes: %s", strerror(errno));
 		return -ENOMEM;

@@ -46,6 +46,7 @@ struct sl_flow_table *sl_flow_table_init(void *mem, size_t mem_bytes,
 	ft->bucket_mask = n_buckets - 1;
 	ft->key = params->key;
 	ft->n_used = 0;
+	ft->n_changes = 0;
 	ft->n_touched = 0;
 	ft->free_head = SL_FLOW_NONE;
 	ft->gone = NULL;
@@ -62,7 +63,12 @@ void sl_flow_table_on_gone(struct sl_flow_table *ft, sl_flow_gone_fn gone, void 
 
 uint64_t sl_flow_hash(const struct sl_flow_table *ft, const struct sl_tuple *tuple)
 {
-	return sl_siphash13(&ft->key, tuple, sizeof(*tuple));
+	struct flow_key_v4 key;
+
+	if (!sl_ip_is_v4(&tuple->src) || !sl_ip_is_v4(&tuple->dst))
+		return sl_siphash13(&ft->key, tuple, sizeof(*tuple));
+	key = flow_key_v4(tuple);
+	return sl_siphash13(&ft->key, &key, sizeof(key));
 }
 
 static uint32_t entry_take(struct sl_flow_table *ft)
@@ -100,6 +106,7 @@ void flow_drop(struct sl_flow_table *ft, struct sl_flow *flow, bool is_eviction)
 	flow_wheel_unlink(ft, flow);
 	entry_give(ft, entry);
 	ft->n_used--;
+	ft->n_changes++;
 }
 
 void sl_flow_remove(struct sl_flow_table *ft, struct sl_flow *flow)
@@ -149,12 +156,13 @@ static struct sl_flow_v6 addresses_of(const struct sl_flow_new *new)
 	return a;
 }
 
-static bool is_one_family(const struct sl_flow_v6 *a)
+// Only a tunnel leads to a backend of the other family.
+static bool is_one_family(const struct sl_flow_v6 *a, uint8_t flags)
 {
 	bool is_v4 = sl_ip_is_v4(&a->client);
 
 	return sl_ip_is_v4(&a->vip) == is_v4 && sl_ip_is_v4(&a->local) == is_v4 &&
-	       sl_ip_is_v4(&a->backend) == is_v4;
+	       ((flags & SL_FLOW_IS_TUNNEL) != 0 || sl_ip_is_v4(&a->backend) == is_v4);
 }
 
 static void fill(struct sl_flow_table *ft, uint32_t entry, const struct sl_flow_new *new,
@@ -170,7 +178,7 @@ static void fill(struct sl_flow_table *ft, uint32_t entry, const struct sl_flow_
 		.backend_port_be = is_dsr ? new->c2s.dport_be : new->s2c.sport_be,
 		.proto = new->c2s.proto,
 		.state = SL_FLOW_NEW,
-		.flags = new->flags &(SL_FLOW_IS_DSR | SL_FLOW_IS_FULLNAT),
+		.flags = new->flags &(SL_FLOW_IS_DSR | SL_FLOW_IS_FULLNAT | SL_FLOW_IS_TUNNEL),
 		.backend = new->backend,
 		.backend_generation = new->backend_generation,
 		.vip = new->vip,
@@ -179,7 +187,7 @@ static void fill(struct sl_flow_table *ft, uint32_t entry, const struct sl_flow_
 		.syn_seq = new->syn_seq,
 	};
 	flow->flags |= SL_FLOW_USED;
-	if (!sl_ip_is_v4(&a->client)) {
+	if (!sl_ip_is_v4(&a->client) || !sl_ip_is_v4(&a->backend)) {
 		flow->flags |= SL_FLOW_IS_V6;
 		*flow_v6_at(ft, entry) = *a;
 		return;
@@ -206,7 +214,7 @@ struct sl_flow *sl_flow_add(struct sl_flow_table *ft, const struct sl_flow_new *
 	struct sl_flow *flow;
 	uint32_t entry;
 
-	if (!is_one_family(&addresses) || has_tuple(ft, &new->c2s, c2s_hash))
+	if (!is_one_family(&addresses, new->flags) || has_tuple(ft, &new->c2s, c2s_hash))
 		return NULL;
 	if (!is_dsr && (has_tuple(ft, &new->s2c, s2c_hash) || new->s2c.proto != new->c2s.proto ||
 	                memcmp(&new->c2s, &new->s2c, sizeof(new->c2s)) == 0))
@@ -225,6 +233,7 @@ struct sl_flow *sl_flow_add(struct sl_flow_table *ft, const struct sl_flow_new *
 		goto err_c2s;
 	flow_wheel_link(ft, flow);
 	ft->n_used++;
+	ft->n_changes++;
 	return flow;
 
 err_c2s:
@@ -232,6 +241,11 @@ err_c2s:
 err_entry:
 	entry_give(ft, entry);
 	return NULL;
+}
+
+uint32_t sl_flow_changes(const struct sl_flow_table *ft)
+{
+	return ft->n_changes;
 }
 
 uint32_t sl_flow_count(const struct sl_flow_table *ft)

@@ -6,7 +6,8 @@
 //          (8 tags of 16 bits, 8 entry references), two candidate buckets per tuple; a reference is
 //          entry index and direction, so both directions of a connection find one 64-byte entry.
 //          IPv6 flows use a second 64-byte line (struct sl_flow_v6) from a pool of equal count.
-// Hash:    SipHash-1-3 of the 40-byte tuple; the key is the caller's random.
+// Hash:    SipHash-1-3, for IPv4 of 16 bytes (addresses, ports, protocol; eight packets at once in
+//          vector lanes), for IPv6 of the 40-byte tuple; the key is the caller's random.
 // Units:   now is in ticks of SL_FLOW_TICK_NS of CLOCK_MONOTONIC, 32 bits, wrapping.
 // Expiry:  last_seen is all a packet writes; a timer wheel re-checks and re-arms (lazily), at most
 //          budget entries per call. A flow that closes is moved to its near deadline at once.
@@ -28,16 +29,20 @@
 #define SL_FLOW_NONE    UINT32_MAX
 
 enum sl_flow_flag {
-	SL_FLOW_IS_V6 = 1,
+	SL_FLOW_IS_V6 = 1,      // addresses are in the v6 line: IPv6, or IPv4 to an IPv6 backend
 	SL_FLOW_IS_DSR = 2,     // no s2c tuple in the index
 	SL_FLOW_IS_FULLNAT = 4, // local address and port are ours
-	SL_FLOW_USED = 128,     // entry is allocated
+	SL_FLOW_IS_IPIP = 8,    // with IS_DSR: packets travel inside others, and
+	SL_FLOW_IS_GUE = 16,    // the backend may be of the other family
+	SL_FLOW_IS_TUNNEL = SL_FLOW_IS_IPIP | SL_FLOW_IS_GUE,
+	SL_FLOW_USED = 128, // entry is allocated
 };
 
 // Addresses are 0 here and in the v6 line for IPv6. Ports and addresses as in packets.
 struct sl_flow {
-	uint32_t client_be, vip_be, local_be, backend_be;
-	uint16_t client_port_be, vip_port_be, local_port_be, backend_port_be;
+	// By direction: source and destination as that direction arrives here.
+	uint32_t client_be, vip_be, backend_be, local_be;
+	uint16_t client_port_be, vip_port_be, backend_port_be, local_port_be;
 	uint8_t proto;
 	uint8_t state; // enum sl_flow_state
 	uint8_t flags; // enum sl_flow_flag
@@ -54,6 +59,9 @@ struct sl_flow {
 	uint32_t spare;
 };
 _Static_assert(sizeof(struct sl_flow) == 64, "one line");
+_Static_assert(offsetof(struct sl_flow, backend_be) == 8 &&
+                       offsetof(struct sl_flow, client_port_be) == 16,
+               "sl_flow_pair_v4 counts on it");
 
 struct sl_flow_v6 {
 	struct sl_ip client, vip, local, backend;
@@ -91,11 +99,25 @@ struct sl_flow_table *sl_flow_table_init(void *mem, size_t mem_bytes,
 void sl_flow_table_on_gone(struct sl_flow_table *ft, sl_flow_gone_fn gone, void *ctx);
 
 uint64_t sl_flow_hash(const struct sl_flow_table *ft, const struct sl_tuple *tuple);
-void sl_flow_prefetch(const struct sl_flow_table *ft, uint64_t hash);
 
 // The flow with this tuple, or NULL; *dir says which of its two tuples matched.
 struct sl_flow *sl_flow_find(struct sl_flow_table *ft, const struct sl_tuple *tuple, uint64_t hash,
                              enum sl_dir *dir);
+
+#define SL_FLOW_BURST 64
+
+struct sl_flow_hit {
+	struct sl_flow *flow; // NULL: none, or an ICMP error
+	enum sl_dir dir;
+};
+
+// The flows of up to SL_FLOW_BURST packets, looked for together so that they wait for memory
+// together. Fills each packet's hash. A hit holds while sl_flow_changes stays the same.
+void sl_flow_find_burst(struct sl_flow_table *ft, struct sl_pkt *const *pkts, uint32_t n_pkts,
+                        struct sl_flow_hit *hits);
+
+// Counts flows that came or went, wrapping.
+uint32_t sl_flow_changes(const struct sl_flow_table *ft);
 
 // NULL when full, or when either tuple is in the table already. State is SL_FLOW_NEW, last_seen
 // now.
@@ -125,6 +147,33 @@ struct sl_tuple sl_flow_tuple_to_backend(const struct sl_flow_table *ft,
 struct sl_tuple sl_flow_tuple_from_backend(const struct sl_flow_table *ft,
                                            const struct sl_flow *flow);
 struct sl_tuple sl_flow_tuple_to_client(const struct sl_flow_table *ft, const struct sl_flow *flow);
+
+// IPv4: source and destination (and their ports) side by side in packet order, of packets that
+// arrive in this direction.
+struct sl_pair_v4 {
+	uint64_t addresses_be;
+	uint32_t ports_be;
+};
+
+static inline struct sl_pair_v4 sl_flow_pair_v4(const struct sl_flow *flow, enum sl_dir dir)
+{
+	const uint8_t *at = (const uint8_t *)flow;
+	struct sl_pair_v4 pair;
+
+	memcpy(&pair.addresses_be, at + 8 * dir, sizeof(pair.addresses_be));
+	memcpy(&pair.ports_be, at + 16 + 4 * dir, sizeof(pair.ports_be));
+	return pair;
+}
+
+// The same as they leave: what would arrive the other way, with source and destination exchanged.
+static inline struct sl_pair_v4 sl_flow_pair_out_v4(const struct sl_flow *flow, enum sl_dir dir)
+{
+	struct sl_pair_v4 pair = sl_flow_pair_v4(flow, dir == SL_DIR_C2S ? SL_DIR_S2C : SL_DIR_C2S);
+
+	pair.addresses_be = pair.addresses_be << 32 | pair.addresses_be >> 32;
+	pair.ports_be = pair.ports_be << 16 | pair.ports_be >> 16;
+	return pair;
+}
 
 // Structural self-check for tests: counts, lists, index <-> entries. true if sound.
 bool sl_flow_table_is_sound(const struct sl_flow_table *ft);

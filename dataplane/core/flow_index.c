@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <endian.h>
+
 #include "flow_private.h"
 
 #if defined(__SSE2__)
@@ -22,11 +24,6 @@ static inline unsigned int match_tags(const struct flow_bucket *b, uint16_t tag)
 #endif
 }
 
-static inline bool is_v4_pair(const struct sl_tuple *t)
-{
-	return sl_ip_is_v4(&t->src) && sl_ip_is_v4(&t->dst);
-}
-
 static bool matches_v6(const struct sl_flow_table *ft, uint32_t ref, const struct sl_tuple *t)
 {
 	const struct sl_flow_v6 *v6 = flow_v6_at(ft, ref >> 1);
@@ -36,19 +33,25 @@ static bool matches_v6(const struct sl_flow_table *ft, uint32_t ref, const struc
 	return sl_ip_equal(&v6->backend, &t->src) && sl_ip_equal(&v6->local, &t->dst);
 }
 
-static inline bool matches(const struct sl_flow_table *ft, uint32_t ref, const struct sl_tuple *t)
+static inline bool matches_v4(const struct sl_flow *f, enum sl_dir dir,
+                              const struct flow_key_v4 *key)
+{
+	const struct sl_pair_v4 pair = sl_flow_pair_v4(f, dir);
+
+	return pair.addresses_be == key->addresses_be && pair.ports_be == (uint32_t)key->rest &&
+	       f->proto == key->rest >> 32 && !(f->flags & SL_FLOW_IS_V6);
+}
+
+static bool matches(const struct sl_flow_table *ft, uint32_t ref, const struct sl_tuple *t)
 {
 	const struct sl_flow *f = flow_at(ft, ref >> 1);
-	bool is_c2s = (ref & 1) == SL_DIR_C2S;
-	uint16_t sport_be = is_c2s ? f->client_port_be : f->backend_port_be;
-	uint16_t dport_be = is_c2s ? f->vip_port_be : f->local_port_be;
+	const enum sl_dir dir = (enum sl_dir)(ref & 1);
+	struct flow_key_v4 key = flow_key_v4(t);
 
-	if (f->proto != t->proto || sport_be != t->sport_be || dport_be != t->dport_be)
-		return false;
-	if (f->flags & SL_FLOW_IS_V6)
-		return matches_v6(ft, ref, t);
-	return sl_ip_v4_be(&t->src) == (is_c2s ? f->client_be : f->backend_be) &&
-	       sl_ip_v4_be(&t->dst) == (is_c2s ? f->vip_be : f->local_be) && is_v4_pair(t);
+	if (!(f->flags & SL_FLOW_IS_V6))
+		return matches_v4(f, dir, &key) && sl_ip_is_v4(&t->src) && sl_ip_is_v4(&t->dst);
+	return f->proto == t->proto && sl_flow_pair_v4(f, dir).ports_be == (uint32_t)key.rest &&
+	       matches_v6(ft, ref, t);
 }
 
 static inline struct sl_flow *find_in(const struct sl_flow_table *ft, uint32_t bucket, uint16_t tag,
@@ -79,12 +82,107 @@ struct sl_flow *sl_flow_find(struct sl_flow_table *ft, const struct sl_tuple *tu
 	return find_in(ft, flow_other_bucket(ft, bucket, tag), tag, tuple, dir);
 }
 
-void sl_flow_prefetch(const struct sl_flow_table *ft, uint64_t hash)
-{
-	uint32_t bucket = flow_first_bucket(ft, hash);
+_Static_assert(SL_FLOW_BURST <= SL_HASH_PAIRS, "a burst is hashed at once");
 
-	__builtin_prefetch(&flow_buckets(ft)[bucket]);
-	__builtin_prefetch(&flow_buckets(ft)[flow_other_bucket(ft, bucket, flow_tag(hash))]);
+struct burst {
+	struct sl_hash_pairs keys; // of IPv4 packets; of others they mean nothing
+	uint64_t hashes[SL_FLOW_BURST];
+	uint32_t refs[SL_FLOW_BURST]; // the most likely reference
+	uint32_t late[SL_FLOW_BURST]; // packets that have to look in their second bucket
+	uint32_t n_late;
+};
+
+static inline void hash_burst(const struct sl_flow_table *ft, struct sl_pkt *const *pkts,
+                              uint32_t n_pkts, struct burst *b)
+{
+	uint32_t n_v6 = 0;
+
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		struct flow_key_v4 key = flow_key_v4(&pkts[i]->tuple);
+
+		b->keys.low[i] = le64toh(key.addresses_be);
+		b->keys.high[i] = le64toh(key.rest);
+		n_v6 += pkts[i]->is_v6;
+	}
+	for (uint32_t i = n_pkts; i % SL_HASH_LANES != 0; i++)
+		b->keys.low[i] = b->keys.high[i] = 0;
+	if (n_v6 < n_pkts)
+		sl_siphash13_pairs(&ft->key, &b->keys, n_pkts, b->hashes);
+	for (uint32_t i = 0; i < n_pkts && n_v6 > 0; i++) {
+		if (pkts[i]->is_v6)
+			b->hashes[i] = sl_flow_hash(ft, &pkts[i]->tuple);
+	}
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		pkts[i]->hash = b->hashes[i];
+		__builtin_prefetch(&flow_buckets(ft)[flow_first_bucket(ft, b->hashes[i])]);
+	}
+}
+
+// The first reference whose tag fits; its entry is on its way to the cache afterwards.
+static inline uint32_t guess(const struct sl_flow_table *ft, uint32_t bucket, uint64_t hash,
+                             bool is_v6)
+{
+	const struct flow_bucket *b = &flow_buckets(ft)[bucket];
+	unsigned int hits = match_tags(b, flow_tag(hash));
+	uint32_t ref;
+
+	if (hits == 0)
+		return SL_FLOW_NONE;
+	ref = b->refs[__builtin_ctz(hits)];
+	__builtin_prefetch(flow_at(ft, ref >> 1), 1);
+	if (is_v6)
+		__builtin_prefetch(flow_v6_at(ft, ref >> 1));
+	return ref;
+}
+
+static inline uint32_t second_bucket(const struct sl_flow_table *ft, uint64_t hash)
+{
+	return flow_other_bucket(ft, flow_first_bucket(ft, hash), flow_tag(hash));
+}
+
+// Most flows are in their first bucket (flow_index_make_way); only the rest pays for the second.
+static inline void guess_burst(const struct sl_flow_table *ft, struct sl_pkt *const *pkts,
+                               uint32_t n_pkts, struct burst *b)
+{
+	b->n_late = 0;
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		const uint64_t hash = b->hashes[i];
+
+		b->refs[i] = guess(ft, flow_first_bucket(ft, hash), hash, pkts[i]->is_v6);
+		if (b->refs[i] == SL_FLOW_NONE) {
+			b->late[b->n_late++] = i;
+			__builtin_prefetch(&flow_buckets(ft)[second_bucket(ft, hash)]);
+		}
+	}
+	for (uint32_t i = 0; i < b->n_late; i++) {
+		const uint32_t at = b->late[i];
+		const uint64_t hash = b->hashes[at];
+
+		b->refs[at] = guess(ft, second_bucket(ft, hash), hash, pkts[at]->is_v6);
+	}
+}
+
+void sl_flow_find_burst(struct sl_flow_table *ft, struct sl_pkt *const *pkts, uint32_t n_pkts,
+                        struct sl_flow_hit *hits)
+{
+	struct burst b;
+
+	hash_burst(ft, pkts, n_pkts, &b);
+	guess_burst(ft, pkts, n_pkts, &b);
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		const struct flow_key_v4 key = {htole64(b.keys.low[i]), htole64(b.keys.high[i])};
+		const uint32_t ref = b.refs[i];
+
+		hits[i].flow = NULL;
+		if (ref == SL_FLOW_NONE || pkts[i]->kind == SL_PKT_ICMP_ERROR)
+			continue;
+		hits[i].dir = (enum sl_dir)(ref & 1);
+		if (!pkts[i]->is_v6 && matches_v4(flow_at(ft, ref >> 1), hits[i].dir, &key))
+			hits[i].flow = flow_at(ft, ref >> 1);
+		else // IPv6, or another flow with this tag
+			hits[i].flow =
+				sl_flow_find(ft, &pkts[i]->tuple, pkts[i]->hash, &hits[i].dir);
+	}
 }
 
 static unsigned int count_free(const struct flow_bucket *b)
@@ -120,6 +218,9 @@ uint32_t flow_index_make_way(struct sl_flow_table *ft, uint64_t hash)
 	unsigned int free_first = count_free(&flow_buckets(ft)[first]);
 	unsigned int free_second = count_free(&flow_buckets(ft)[second]);
 
+	// Where a burst looks first, while there is room for those that have no choice.
+	if (free_first >= FLOW_WAYS_KEPT)
+		return first;
 	if (free_first + free_second > 0)
 		return free_first >= free_second ? first : second;
 	if (move_one_aside(ft, first))

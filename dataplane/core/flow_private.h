@@ -13,9 +13,10 @@
 #include "flow.h"
 
 #define FLOW_MAGIC          UINT64_C(0x534c464c4f575442) // "SLFLOWTB"
-#define FLOW_VERSION        1
+#define FLOW_VERSION        2
 #define FLOW_WAYS           8
 #define FLOW_WAYS_PRESSED   2                   // FLOW_WAYS / 4, reliability.md A2
+#define FLOW_WAYS_KEPT      2                   // free in a first bucket before the second is used
 #define FLOW_MAX_FLOWS      (UINT32_C(1) << 30) // a reference is entry << 1 | direction
 #define FLOW_MAX_IDLE_TICKS (UINT32_C(1) << 30) // keeps signed tick differences right
 #define FLOW_WHEEL_SLOTS    1024
@@ -43,11 +44,29 @@ struct sl_flow_table {
 	uint32_t n_touched; // entries from here on were never used
 	uint32_t free_head;
 	uint32_t wheel_tick; // next tick to look at
+	uint32_t n_changes;  // flows that came or went, wrapping
 	alignas(64) uint32_t wheel[FLOW_WHEEL_SLOTS];
 	// --- process-local: means nothing to another process, which must set its own ---
 	alignas(64) sl_flow_gone_fn gone;
 	void *gone_ctx;
 };
+
+// What is hashed of an IPv4 tuple: two words that are found again in the entry.
+struct flow_key_v4 {
+	uint64_t addresses_be;
+	uint64_t rest; // ports, protocol, zeros
+};
+
+static inline struct flow_key_v4 flow_key_v4(const struct sl_tuple *t)
+{
+	const uint32_t addresses_be[2] = {sl_ip_v4_be(&t->src), sl_ip_v4_be(&t->dst)};
+	struct flow_key_v4 key;
+
+	memcpy(&key.addresses_be, addresses_be, sizeof(key.addresses_be));
+	memcpy(&key.rest, &t->sport_be, sizeof(key.rest));
+	return key;
+}
+_Static_assert(sizeof(struct sl_tuple) - offsetof(struct sl_tuple, sport_be) == 8, "one word");
 
 static inline struct flow_bucket *flow_buckets(const struct sl_flow_table *ft)
 {
@@ -71,9 +90,7 @@ static inline uint32_t flow_entry_of(const struct sl_flow_table *ft, const struc
 
 static inline uint16_t flow_tag(uint64_t hash)
 {
-	uint16_t tag = (uint16_t)(hash >> 48);
-
-	return tag != 0 ? tag : 1;
+	return (uint16_t)(hash >> 48) | 1; // 15 bits tell as well as 16, and need no test for 0
 }
 
 static inline uint32_t flow_first_bucket(const struct sl_flow_table *ft, uint64_t hash)

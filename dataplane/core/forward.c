@@ -13,28 +13,32 @@ void sl_forward_init(struct sl_forwarder *fw)
 		fw->lane_owner[lane] = (uint8_t)(lane % fw->n_workers);
 	for (uint32_t row = 0; row < SL_MAX_POOLS; row++)
 		fw->cursors[row] = sl_pick_sequence_start(fw->worker, fw->n_workers);
+	sl_toobig_bucket_init(&fw->too_bigs, fw->now);
+	fw->next_outer_id = (uint16_t)fw->worker;
 	// Start somewhere else after each restart: peers may still remember the old ports.
 	fw->next_local_port = (uint32_t)sl_mix64(fw->steer_seed + fw->worker);
 }
 
 void sl_forward_load(struct sl_forwarder *fw, const struct sl_flow *flow, int32_t change)
 {
-	sl_stat *vip_flows = &fw->vip_stats[flow->vip].flows_active;
+	uint32_t *load = &fw->own_load[flow->backend], *vip_load = &fw->own_vip_load[flow->vip];
 
-	fw->own_load[flow->backend] += (uint32_t)change;
-	sl_stat_set(&fw->backend_stats[flow->backend].flows_active, fw->own_load[flow->backend]);
-	sl_stat_set(vip_flows, sl_stat_get(vip_flows) + (uint64_t)(int64_t)change);
+	__atomic_store_n(load, *load + (uint32_t)change, __ATOMIC_RELAXED);
+	__atomic_store_n(vip_load, *vip_load + (uint32_t)change, __ATOMIC_RELAXED);
+	sl_stat_set(&fw->backend_stats[flow->backend].flows_active, *load);
 }
 
 void sl_forward_flow_gone(void *ctx, const struct sl_flow *flow, bool is_eviction)
 {
 	struct sl_forwarder *fw = ctx;
+	struct sl_stats_vip *vip = &fw->vip_stats[flow->vip];
 
 	if (!sl_flow_is_over(flow->state))
 		sl_forward_load(fw, flow, -1);
 	__atomic_store_n(&fw->entries[flow->backend], fw->entries[flow->backend] - 1,
 	                 __ATOMIC_RELAXED);
 	sl_stat_set(&fw->stats->flows, sl_stat_get(&fw->stats->flows) - 1);
+	sl_stat_set(&vip->flows, sl_stat_get(&vip->flows) - 1);
 	if (is_eviction)
 		sl_stat_add(&fw->stats->flows_evicted, 1);
 }
@@ -56,6 +60,16 @@ static uint16_t owner_of_client(const struct sl_forwarder *fw, const struct sl_i
 	return (uint16_t)(((words[0] & UINT32_MAX) * fw->n_workers) >> 32);
 }
 
+// The client's side of a connection has this end. Where a VIP is our own address too, fullnat's
+// local ports live there as well, and a port that is no service is one of those.
+static bool is_vip_end(const struct sl_forwarder *fw, const struct sl_ip *ip, uint16_t port_be,
+                       uint8_t proto)
+{
+	return sl_snapshot_has_address(fw->snap, ip) &&
+	       (sl_snapshot_vip(fw->snap, ip, proto, port_be) != NULL ||
+	        !sl_route_is_own_address(fw->routes, ip));
+}
+
 static uint16_t owner_of_local(const struct sl_forwarder *fw, uint16_t port_be)
 {
 	return fw->lane_owner[ntohs(port_be) % SL_FORWARD_PORT_LANES];
@@ -67,7 +81,7 @@ static uint16_t owner_of_error(const struct sl_forwarder *fw, const struct sl_pk
 {
 	const struct sl_tuple *in = &pkt->inner;
 
-	if (sl_snapshot_has_address(fw->snap, &in->src))
+	if (is_vip_end(fw, &in->src, in->sport_be, in->proto))
 		return owner_of_client(fw, &in->dst, in->dport_be, in->proto);
 	if (sl_route_is_own_address(fw->routes, &in->src))
 		return owner_of_local(fw, in->sport_be);
@@ -80,11 +94,43 @@ static uint16_t owner_of(const struct sl_forwarder *fw, const struct sl_pkt *pkt
 
 	if (pkt->kind == SL_PKT_ICMP_ERROR)
 		return owner_of_error(fw, pkt);
-	if (sl_snapshot_has_address(fw->snap, &t->dst))
+	if (is_vip_end(fw, &t->dst, t->dport_be, t->proto))
 		return owner_of_client(fw, &t->src, t->sport_be, t->proto);
 	if (sl_route_is_own_address(fw->routes, &t->dst))
 		return owner_of_local(fw, t->dport_be);
 	return owner_of_client(fw, &t->dst, t->dport_be, t->proto);
+}
+
+// The worker that knows the ports of all fragments of a datagram.
+static uint16_t owner_of_datagram(const struct sl_forwarder *fw, const struct sl_pkt *pkt)
+{
+	uint64_t words[4], hash = fw->steer_seed ^ pkt->frag_id_be;
+
+	memcpy(words, &pkt->tuple, sizeof(words)); // both addresses
+	for (int i = 0; i < 4; i++)
+		hash = sl_mix64(hash ^ words[i]);
+	return (uint16_t)(((hash & UINT32_MAX) * fw->n_workers) >> 32);
+}
+
+// A fragment at that worker, or already at its flow's. True when it is to be decided here, now that
+// it has its ports.
+static bool pass_fragment(struct sl_forwarder *fw, struct sl_pkt *pkt)
+{
+	int why;
+
+	pkt->verdict = SL_VERDICT_DECIDE;
+	if (pkt->has_passed_frag)
+		return true;
+	why = fw->frags != NULL ? sl_frag_pass(fw->frags, pkt, fw->now) : SL_DROP_FRAGMENT;
+	if (why >= 0) {
+		drop(pkt, (enum sl_drop)why);
+		return false;
+	}
+	pkt->has_passed_frag = true;
+	pkt->owner = fw->n_workers > 1 ? owner_of(fw, pkt) : (uint16_t)fw->worker;
+	if (pkt->owner != fw->worker)
+		pkt->verdict = SL_VERDICT_HANDOFF;
+	return pkt->verdict == SL_VERDICT_DECIDE;
 }
 
 static bool is_ours(const struct sl_forwarder *fw, const struct sl_ip *ip)
@@ -93,10 +139,11 @@ static bool is_ours(const struct sl_forwarder *fw, const struct sl_ip *ip)
 	       sl_route_is_own_address(fw->routes, ip);
 }
 
-void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt)
+// why: as sl_parse said.
+static __attribute__((noinline)) void classify_any(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                                                   int why)
 {
-	int why = sl_parse(pkt);
-	bool is_group;
+	bool is_group, is_neighbours;
 
 	if (why >= 0) {
 		// What was not sent to our MAC is not our business, however odd it looks.
@@ -106,10 +153,12 @@ void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		return;
 	}
 	is_group = (pkt->data[0] & 1) != 0;
-	if (pkt->kind == SL_PKT_ARP || pkt->kind == SL_PKT_ND) {
-		pkt->verdict = SL_VERDICT_SLOW;
-	} else if (is_group || memcmp(pkt->data, fw->port_macs[pkt->in_port], 6) != 0) {
+	is_neighbours = pkt->kind == SL_PKT_ARP || pkt->kind == SL_PKT_ND;
+	if (!(is_group && is_neighbours) && // only these go to groups
+	    memcmp(pkt->data, fw->port_macs[pkt->in_port], 6) != 0) {
 		drop(pkt, SL_DROP_NOT_FOR_US);
+	} else if (is_neighbours) {
+		pkt->verdict = SL_VERDICT_SLOW;
 	} else if (pkt->kind == SL_PKT_ECHO) {
 		if (is_ours(fw, &pkt->tuple.dst))
 			pkt->verdict = SL_VERDICT_SLOW;
@@ -122,9 +171,25 @@ void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt)
 	} else {
 		pkt->owner = (uint16_t)fw->worker;
 		if (fw->n_workers > 1)
-			pkt->owner = owner_of(fw, pkt);
+			pkt->owner =
+				pkt->is_fragment ? owner_of_datagram(fw, pkt) : owner_of(fw, pkt);
 		pkt->verdict = pkt->owner == fw->worker ? SL_VERDICT_DECIDE : SL_VERDICT_HANDOFF;
 	}
+}
+
+void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt)
+{
+	const int why = sl_parse(pkt);
+	const uint8_t *mac = fw->port_macs[pkt->in_port];
+
+	// What nearly all packets are; classify_any says the same of them.
+	if (why < 0 && (pkt->kind == SL_PKT_TCP || pkt->kind == SL_PKT_UDP) &&
+	    memcmp(pkt->data, mac, 6) == 0 && fw->n_workers == 1 && fw->snap != NULL) {
+		pkt->owner = (uint16_t)fw->worker;
+		pkt->verdict = SL_VERDICT_DECIDE;
+		return;
+	}
+	classify_any(fw, pkt, why);
 }
 
 // A next hop by index: MAC if it is usable, else the packet waits at the main core.
@@ -170,30 +235,46 @@ void sl_forward_leave_towards(struct sl_forwarder *fw, struct sl_pkt *pkt, const
 	leave_by_hop(fw, pkt, hop);
 }
 
+// SL_NEIGH_NONE when the flow's backend was removed: its flows live on.
+static inline uint16_t backend_hop(const struct sl_forwarder *fw, const struct sl_flow *flow)
+{
+	const struct sl_snap_backend *be = sl_forward_backend_of(fw, flow);
+
+	return be != NULL ? be->next_hop : SL_NEIGH_NONE;
+}
+
 void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,
                                  const struct sl_flow *flow, const struct sl_ip *backend)
 {
-	const struct sl_snapshot *snap = fw->snap;
+	const uint16_t hop = backend_hop(fw, flow);
 
-	if (flow->backend < snap->n_backends) {
-		const struct sl_snap_backend *be = &snap->backends[flow->backend];
-
-		if (be->pool != UINT16_MAX && be->generation == flow->backend_generation &&
-		    be->next_hop != SL_NEIGH_NONE) {
-			leave_by_hop(fw, pkt, be->next_hop);
-			return;
-		}
-	}
-	sl_forward_leave_towards(fw, pkt, backend, NULL); // removed: its flows live on
+	if (hop != SL_NEIGH_NONE)
+		leave_by_hop(fw, pkt, hop);
+	else
+		sl_forward_leave_towards(fw, pkt, backend, NULL);
 }
 
-// The cached hop may have been given to another neighbour since; pinned rows (gateways) never are.
-static void leave_to_client(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow)
+// The packet is not changed, so where it goes is only in the flow.
+static void leave_dsr(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_flow *flow)
+{
+	const uint16_t hop = backend_hop(fw, flow);
+	struct sl_tuple to;
+
+	if (hop != SL_NEIGH_NONE) {
+		leave_by_hop(fw, pkt, hop);
+		return;
+	}
+	to = sl_flow_tuple_to_backend(fw->flows, flow);
+	sl_forward_leave_towards(fw, pkt, &to.dst, NULL);
+}
+
+// The cached hop may have been given to another neighbour since; gateways never are.
+void sl_forward_leave_to_client(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow)
 {
 	if (flow->client_hop != SL_NEIGH_NONE) {
 		const struct sl_neigh *row = &fw->neighs->rows[flow->client_hop];
 
-		if (row->is_pinned || sl_ip_equal(&row->address, &pkt->tuple.dst)) {
+		if (row->is_gateway || sl_ip_equal(&row->address, &pkt->tuple.dst)) {
 			leave_by_hop(fw, pkt, flow->client_hop);
 			return;
 		}
@@ -201,12 +282,28 @@ static void leave_to_client(struct sl_forwarder *fw, struct sl_pkt *pkt, struct 
 	sl_forward_leave_towards(fw, pkt, &pkt->tuple.dst, &flow->client_hop);
 }
 
-static void track_tcp(struct sl_forwarder *fw, struct sl_flow *flow, const struct sl_pkt *pkt,
-                      enum sl_dir dir)
+// The TTL ends here. The packet is as it came; its sender is told if that is allowed.
+void sl_forward_expire(struct sl_forwarder *fw, struct sl_pkt *pkt)
+{
+	drop(pkt, SL_DROP_TTL);
+	if (!sl_icmp_grant(&fw->errors, pkt, fw->now))
+		return;
+	pkt->wants_error = true;
+	pkt->verdict = SL_VERDICT_SLOW;
+}
+
+// Most packets there are: sl_tcp_next leaves them where they are.
+static inline bool is_midstream(const struct sl_flow *flow, const struct sl_pkt *pkt)
+{
+	return flow->state == SL_FLOW_OPEN &&
+	       !(pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_FIN | SL_TCP_RST));
+}
+
+static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct sl_flow *flow,
+                                                const struct sl_pkt *pkt, enum sl_dir dir)
 {
 	uint8_t old = flow->state;
 	uint8_t next = sl_tcp_next(old, dir, pkt->tcp_flags, (flow->flags & SL_FLOW_IS_DSR) != 0);
-
 	if (dir == SL_DIR_S2C && (pkt->tcp_flags & SL_TCP_RST) && old != SL_FLOW_RESET) {
 		struct sl_stats_backend *cell = &fw->backend_stats[flow->backend];
 
@@ -249,35 +346,68 @@ static void count(struct sl_forwarder *fw, const struct sl_flow *flow, const str
 	}
 }
 
-void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
-                    enum sl_dir dir)
+static __attribute__((noinline)) void rewrite_any(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                                                  const struct sl_flow *flow, enum sl_dir dir)
 {
 	struct sl_tuple to;
 
-	if (pkt->kind == SL_PKT_TCP)
-		track_tcp(fw, flow, pkt, dir);
+	sl_rewrite_ttl(pkt);
+	to = dir == SL_DIR_C2S ? sl_flow_tuple_to_backend(fw->flows, flow)
+	                       : sl_flow_tuple_to_client(fw->flows, flow);
+	sl_rewrite_tuple(pkt, &to);
+}
+
+// To what it leaves as, one hop further on.
+static inline void rewrite(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_flow *flow,
+                           enum sl_dir dir)
+{
+	struct sl_pair_v4 out;
+
+	if (pkt->is_v6 || pkt->kind == SL_PKT_FRAGMENT) {
+		rewrite_any(fw, pkt, flow, dir);
+		return;
+	}
+	out = sl_flow_pair_out_v4(flow, dir);
+	sl_rewrite_pair_v4(pkt, out.addresses_be, out.ports_be);
+}
+
+// Direct return: nothing above the MAC changes, or the packet travels inside another one.
+static void leave_as_it_is(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow)
+{
+	if (flow->flags & SL_FLOW_IS_TUNNEL)
+		sl_forward_through_tunnel(fw, pkt, flow);
 	else
+		leave_dsr(fw, pkt, flow);
+}
+
+void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
+                    enum sl_dir dir)
+{
+	const bool is_dsr = (flow->flags & SL_FLOW_IS_DSR) != 0;
+
+	// Before anything learns from it: nobody beyond us will ever see this packet.
+	if (pkt->ttl <= 1 && (!is_dsr || (flow->flags & SL_FLOW_IS_TUNNEL))) {
+		sl_forward_expire(fw, pkt);
+		return;
+	}
+	if (pkt->kind == SL_PKT_TCP) {
+		if (!is_midstream(flow, pkt))
+			track_tcp(fw, flow, pkt, dir);
+	} else if (pkt->kind == SL_PKT_UDP) {
 		track_udp(fw, flow, dir);
-	flow->last_seen = fw->now;
+	}
+	if (flow->last_seen != fw->now) // most have it; a line not written need not be written back
+		flow->last_seen = fw->now;
 	count(fw, flow, pkt, dir);
-	if (flow->flags & SL_FLOW_IS_DSR) { // an L2 hop: nothing above the MAC changes
-		to = sl_flow_tuple_to_backend(fw->flows, flow);
-		sl_forward_leave_to_backend(fw, pkt, flow, &to.dst);
+	if (is_dsr) {
+		leave_as_it_is(fw, pkt, flow);
 		return;
 	}
-	if (!sl_rewrite_ttl(pkt)) {
-		drop(pkt, SL_DROP_TTL);
-		return;
-	}
-	if (dir == SL_DIR_C2S) {
-		to = sl_flow_tuple_to_backend(fw->flows, flow);
-		sl_rewrite_tuple(pkt, &to);
-		sl_forward_leave_to_backend(fw, pkt, flow, &to.dst);
-	} else {
-		to = sl_flow_tuple_to_client(fw->flows, flow);
-		sl_rewrite_tuple(pkt, &to);
-		leave_to_client(fw, pkt, flow);
-	}
+	rewrite(fw, pkt, flow, dir);
+	if (dir == SL_DIR_C2S)
+		sl_forward_leave_to_backend(fw, pkt, flow, &pkt->tuple.dst);
+	else
+		sl_forward_leave_to_client(fw, pkt, flow);
 }
 
 static struct sl_tuple reversed(const struct sl_tuple *t)
@@ -301,15 +431,14 @@ static void icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt)
 	struct sl_flow *flow;
 	enum sl_dir dir;
 
-	flow = sl_flow_find(fw->flows, &back, sl_flow_hash(fw->flows, &back), &dir);
+	pkt->hash = sl_flow_hash(fw->flows, &back);
+	flow = sl_flow_find(fw->flows, &back, pkt->hash, &dir);
 	if (flow == NULL) {
 		drop(pkt, SL_DROP_ICMP_NO_FLOW);
 		return;
 	}
-	if (flow->flags &
-	    SL_FLOW_IS_DSR) { // the backend sent it from the VIP: it wants it as it is
-		inner = sl_flow_tuple_to_backend(fw->flows, flow);
-		sl_forward_leave_to_backend(fw, pkt, flow, &inner.dst);
+	if (flow->flags & SL_FLOW_IS_DSR) { // the backend sent it from the VIP and wants it so
+		leave_as_it_is(fw, pkt, flow);
 		return;
 	}
 	if (!sl_rewrite_ttl(pkt)) {
@@ -329,40 +458,87 @@ static void icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		outer.dst = inner.src;
 		sl_rewrite_icmp_error(pkt, &outer, &inner);
 		pkt->tuple.dst = inner.src;
-		leave_to_client(fw, pkt, flow);
+		sl_forward_leave_to_client(fw, pkt, flow);
 	}
 }
 
-static void decide(struct sl_forwarder *fw, struct sl_pkt *pkt)
+static bool takes_flows(const struct sl_snapshot *snap, const struct sl_flow *flow)
 {
-	struct sl_flow *flow;
-	enum sl_dir dir;
+	const struct sl_snap_backend *be;
+
+	if (flow->backend >= snap->n_backends)
+		return false;
+	be = &snap->backends[flow->backend];
+	return be->pool != UINT16_MAX && be->generation == flow->backend_generation &&
+	       be->weight_milli > 0;
+}
+
+// A SYN that gets a flow of its own although its tuple has one: the connection before is over, or
+// it was never answered and its backend takes no flows any more (a client that asks a dead backend
+// again would keep it for as long as it asks).
+static bool is_new_connection(const struct sl_forwarder *fw, const struct sl_pkt *pkt,
+                              const struct sl_flow *flow)
+{
+	if (pkt->kind != SL_PKT_TCP ||
+	    (pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_ACK | SL_TCP_RST)) != SL_TCP_SYN)
+		return false;
+	return sl_tcp_syn_reopens(flow->state, pkt->tcp_seq, flow->syn_seq) ||
+	       (flow->state == SL_FLOW_NEW && !takes_flows(fw->snap, flow));
+}
+
+static void decide(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_flow_hit *hit)
+{
+	struct sl_flow *flow = hit->flow;
+	enum sl_dir dir = hit->dir;
 
 	if (pkt->kind == SL_PKT_ICMP_ERROR) {
 		icmp_error(fw, pkt);
 		return;
 	}
-	flow = sl_flow_find(fw->flows, &pkt->tuple, pkt->hash, &dir);
-	if (flow != NULL && dir == SL_DIR_C2S && pkt->kind == SL_PKT_TCP &&
-	    (pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_ACK | SL_TCP_RST)) == SL_TCP_SYN &&
-	    sl_tcp_syn_reopens(flow->state, pkt->tcp_seq, flow->syn_seq)) {
+	if (flow != NULL && dir == SL_DIR_C2S && is_new_connection(fw, pkt, flow)) {
 		sl_flow_remove(fw->flows, flow);
 		flow = NULL;
 	}
 	if (flow != NULL)
 		sl_forward_hit(fw, pkt, flow, dir);
+	else if (pkt->kind == SL_PKT_FRAGMENT)
+		drop(pkt, SL_DROP_NO_FLOW); // the first one did not make a flow
 	else
 		sl_forward_miss(fw, pkt);
 }
 
+// What the burst found before may be gone, or there by now, once one of its packets has added or
+// removed a flow.
+static void forward_some(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t n_pkts)
+{
+	struct sl_flow_hit hits[SL_FLOW_BURST];
+	uint32_t changes = sl_flow_changes(fw->flows);
+
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		if (__builtin_expect(pkts[i]->is_fragment, 0))
+			pass_fragment(fw, pkts[i]);
+	}
+	sl_flow_find_burst(fw->flows, pkts, n_pkts, hits);
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		struct sl_pkt *pkt = pkts[i];
+
+		if (__builtin_expect(pkt->is_fragment && pkt->verdict != SL_VERDICT_DECIDE, 0))
+			continue;
+		if (sl_flow_changes(fw->flows) != changes && pkt->kind != SL_PKT_ICMP_ERROR)
+			hits[i].flow =
+				sl_flow_find(fw->flows, &pkt->tuple, pkt->hash, &hits[i].dir);
+		if (hits[i].flow != NULL && is_midstream(hits[i].flow, pkt))
+			sl_forward_hit(fw, pkt, hits[i].flow, hits[i].dir);
+		else
+			decide(fw, pkt, &hits[i]);
+	}
+}
+
 void sl_forward_burst(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t n_pkts)
 {
-	for (uint32_t i = 0; i < n_pkts; i++) {
-		if (pkts[i]->kind == SL_PKT_ICMP_ERROR)
-			continue;
-		pkts[i]->hash = sl_flow_hash(fw->flows, &pkts[i]->tuple);
-		sl_flow_prefetch(fw->flows, pkts[i]->hash);
+	for (uint32_t first = 0; first < n_pkts; first += SL_FLOW_BURST) {
+		uint32_t n = n_pkts - first < SL_FLOW_BURST ? n_pkts - first : SL_FLOW_BURST;
+
+		forward_some(fw, pkts + first, n);
 	}
-	for (uint32_t i = 0; i < n_pkts; i++)
-		decide(fw, pkts[i]);
 }

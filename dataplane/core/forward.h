@@ -7,6 +7,7 @@
 //          makes the flow, rewrites, and names the port. Each packet leaves with one verdict.
 // Owner:   a flow belongs to the worker that the client's address, port and protocol hash to;
 //          replies to a fullnat local address to the one that owns the port (its low bits).
+//          Fragments go there by way of another worker (frag.h).
 // Policy:  a TCP packet without flow that is not a SYN is picked up only by maglev pools and
 // VIPs of affinity flow (where every
 //          appliance and every restart agrees on the backend), else dropped as no_flow. A RST never
@@ -17,10 +18,13 @@
 #define SLUICE_CORE_FORWARD_H
 
 #include "flow.h"
+#include "frag.h"
+#include "icmp_make.h"
 #include "neigh.h"
 #include "route.h"
 #include "sluice/stats.h"
 #include "snapshot.h"
+#include "toobig.h"
 
 #define SL_FORWARD_PORT_LANES  16 // local ports are dealt to workers by their low 4 bits
 #define SL_FORWARD_PORT_PROBES 64
@@ -37,14 +41,16 @@ struct sl_forwarder {
 	// --- set before start ---
 	uint32_t worker, n_workers;
 	struct sl_flow_table *flows;         // owned by this worker
+	struct sl_frag_table *frags;         // owned by this worker; NULL: fragments are dropped
 	const struct sl_route_table *routes; // fixed
 	struct sl_neigh_table *neighs;       // main writes
-	const uint32_t *others_load;         // main writes: flows on all other workers, by backend
-	const uint32_t *others_vip_load; // main writes: the same by VIP slot, where it has a limit
+	const uint32_t *others_load;     // main writes (relaxed): flows on all others, by backend
+	const uint32_t *others_vip_load; // the same by VIP slot, where the VIP has limits.flows
 	struct sl_limits *limits;        // shared by all workers
-	uint32_t *own_load;              // flows that are not over yet, by backend
-	uint32_t *entries;               // all flows of the table, by backend; main reads (relaxed)
-	struct sl_stats_worker *stats;   // this worker's rows of the segment
+	uint32_t *own_load;     // flows that are not over yet, by backend; main reads (relaxed)
+	uint32_t *own_vip_load; // the same by VIP slot
+	uint32_t *entries;      // all flows of the table, by backend; main reads (relaxed)
+	struct sl_stats_worker *stats; // this worker's rows of the segment
 	struct sl_stats_backend *backend_stats;
 	struct sl_stats_vip *vip_stats;
 	const uint8_t (*port_macs)[6];
@@ -56,8 +62,11 @@ struct sl_forwarder {
 	uint64_t now_ns; // CLOCK_MONOTONIC, for rates
 	// --- running ---
 	uint32_t next_local_port;
-	uint32_t least_cursor;
-	uint32_t cursors[SL_MAX_POOLS]; // weighted sequences, by pool row
+	struct sl_icmp_bucket errors; // ICMP errors we have made
+	uint32_t least_cursor;        // of weighted and maglev pools at their limit
+	struct sl_toobig_bucket too_bigs;
+	uint16_t next_outer_id;         // of tunnels; steps by n_workers, so that two never agree
+	uint32_t cursors[SL_MAX_POOLS]; // weighted sequences and least-connections, by pool row
 	struct sl_forward_sum sums[SL_MAX_POOLS];
 };
 
@@ -70,7 +79,8 @@ void sl_forward_flow_gone(void *fw, const struct sl_flow *flow, bool is_eviction
 // data, len and in_port are set. Leaves verdict DECIDE, HANDOFF, SLOW or DROP.
 void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt);
 
-// All packets have verdict DECIDE. Leaves SEND, RESOLVE, SLOW or DROP.
+// All packets have verdict DECIDE, or HANDOFF to here. Leaves SEND, RESOLVE, SLOW or DROP, and
+// HANDOFF for a fragment whose flow is another worker's.
 void sl_forward_burst(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t n_pkts);
 
 #endif

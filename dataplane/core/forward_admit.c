@@ -4,6 +4,12 @@
 // takes nothing from the limits behind it.
 #include "forward_private.h"
 
+static uint64_t flows_of_vip(const struct sl_forwarder *fw, uint16_t slot)
+{
+	return (uint64_t)fw->own_vip_load[slot] +
+	       __atomic_load_n(&fw->others_vip_load[slot], __ATOMIC_RELAXED);
+}
+
 static enum sl_drop gate(struct sl_forwarder *fw, const struct sl_snap_vip *vip,
                          const struct sl_pkt *pkt)
 {
@@ -11,9 +17,7 @@ static enum sl_drop gate(struct sl_forwarder *fw, const struct sl_snap_vip *vip,
 
 	if (!sl_acl_allows(vip->acl, vip->n_acl, &pkt->tuple.src))
 		return SL_DROP_DENIED;
-	if (vip->limit_flows != 0 &&
-	    sl_stat_get(&fw->vip_stats[vip->slot].flows_active) + fw->others_vip_load[vip->slot] >=
-	            vip->limit_flows)
+	if (vip->limit_flows != 0 && flows_of_vip(fw, vip->slot) >= vip->limit_flows)
 		return SL_DROP_VIP_LIMIT;
 	if (!sl_limit_is_open(cell, &vip->rate, fw->now_ns))
 		return SL_DROP_VIP_LIMIT;

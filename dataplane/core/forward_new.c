@@ -11,6 +11,11 @@ static void refuse(struct sl_pkt *pkt, enum sl_drop why)
 	pkt->drop = (uint8_t)why;
 }
 
+static bool is_syn(const struct sl_pkt *pkt)
+{
+	return (pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_ACK | SL_TCP_RST)) == SL_TCP_SYN;
+}
+
 // A local port this worker owns that no flow between this address and the backend uses. The cursor
 // only moves on, so a freed port rests for a whole round (RFC 6056, TIME_WAIT at the backend).
 static bool find_local_port(struct sl_forwarder *fw, struct sl_tuple *s2c)
@@ -28,7 +33,9 @@ static bool find_local_port(struct sl_forwarder *fw, struct sl_tuple *s2c)
 			continue; // at most SL_FORWARD_PORT_LANES in a row
 		n_probes++;
 		s2c->dport_be = htons(port);
-		if (sl_flow_find(fw->flows, s2c, sl_flow_hash(fw->flows, s2c), &dir) == NULL)
+		// Where our address is a VIP too, a packet to a service's port is a client's.
+		if (sl_snapshot_vip(fw->snap, &s2c->dst, s2c->proto, s2c->dport_be) == NULL &&
+		    sl_flow_find(fw->flows, s2c, sl_flow_hash(fw->flows, s2c), &dir) == NULL)
 			return true;
 	}
 	return false;
@@ -47,8 +54,12 @@ static enum sl_drop shape(struct sl_forwarder *fw, const struct sl_snap_pool *po
 		.dport_be = flow->c2s.sport_be,
 		.proto = flow->c2s.proto,
 	};
-	if (pool->forward == SL_FORWARD_DSR_L2)
+	if (sl_forward_is_dsr(pool->forward))
 		flow->flags |= SL_FLOW_IS_DSR;
+	if (pool->forward == SL_FORWARD_DSR_IPIP)
+		flow->flags |= SL_FLOW_IS_IPIP;
+	else if (pool->forward == SL_FORWARD_DSR_GUE)
+		flow->flags |= SL_FLOW_IS_GUE;
 	if (pool->forward != SL_FORWARD_FULLNAT)
 		return SL_DROP_COUNT;
 	flow->flags |= SL_FLOW_IS_FULLNAT;
@@ -57,6 +68,29 @@ static enum sl_drop shape(struct sl_forwarder *fw, const struct sl_snap_pool *po
 		return SL_DROP_NO_LOCAL_ADDRESS;
 	flow->s2c.dst = *local;
 	return find_local_port(fw, &flow->s2c) ? SL_DROP_COUNT : SL_DROP_NO_PORT;
+}
+
+// nat keeps the client's port, and a client may use one port towards two services of a pool: then
+// the answers of one backend to both would look the same. A connection that is over gives way.
+static struct sl_flow *add_flow(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                                const struct sl_flow_new *new)
+{
+	struct sl_flow *flow = sl_flow_add(fw->flows, new, fw->now), *holder = NULL;
+	enum sl_dir dir;
+
+	if (flow != NULL)
+		return flow;
+	if (!(new->flags &SL_FLOW_IS_DSR))
+		holder = sl_flow_find(fw->flows, &new->s2c, sl_flow_hash(fw->flows, &new->s2c),
+		                      &dir);
+	if (holder != NULL && sl_flow_is_over(holder->state)) {
+		sl_flow_remove(fw->flows, holder);
+		holder = NULL;
+		flow = sl_flow_add(fw->flows, new, fw->now);
+	}
+	if (flow == NULL)
+		refuse(pkt, holder != NULL ? SL_DROP_NO_PORT : SL_DROP_TABLE_FULL);
+	return flow;
 }
 
 static struct sl_flow *make_flow(struct sl_forwarder *fw, struct sl_pkt *pkt,
@@ -80,39 +114,83 @@ static struct sl_flow *make_flow(struct sl_forwarder *fw, struct sl_pkt *pkt,
 		refuse(pkt, why);
 		return NULL;
 	}
-	flow = sl_flow_add(fw->flows, &new, fw->now);
-	if (flow == NULL) {
-		refuse(pkt, SL_DROP_TABLE_FULL);
+	flow = add_flow(fw, pkt, &new);
+	if (flow == NULL)
 		return NULL;
-	}
 	flow->client_hop = SL_NEIGH_NONE;
 	sl_forward_load(fw, flow, 1);
 	__atomic_store_n(&fw->entries[backend], fw->entries[backend] + 1, __ATOMIC_RELAXED);
 	sl_stat_add(&fw->backend_stats[backend].flows_new, 1);
 	sl_stat_add(&fw->vip_stats[vip->slot].flows_new, 1);
+	sl_stat_add(&fw->vip_stats[vip->slot].flows, 1);
 	sl_stat_add(&fw->stats->flows, 1);
 	sl_stat_add(&fw->stats->flows_new, 1);
 	return flow;
+}
+
+// The backend picked has the client's port in use: any other that may take a flow.
+#define ELSEWHERE_MEMBERS 64
+static struct sl_flow *make_elsewhere(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                                      const struct sl_snap_vip *vip)
+{
+	const struct sl_snap_pool *pool = &fw->snap->pools[vip->pool];
+	uint32_t at = fw->least_cursor++ % pool->n_members;
+
+	for (uint32_t n = 0; n < pool->n_members && n < ELSEWHERE_MEMBERS; n++, at++) {
+		struct sl_flow *flow;
+
+		if (at == pool->n_members)
+			at = 0;
+		if (pool->inverse_weights[at] == 0 ||
+		    sl_forward_is_at_limit(fw, pool, pool->members[at]) ||
+		    !sl_forward_take_rate(fw, pool, pool->members[at]))
+			continue;
+		flow = make_flow(fw, pkt, vip, pool->members[at]);
+		if (flow != NULL || pkt->drop != SL_DROP_NO_PORT)
+			return flow;
+	}
+	return NULL;
+}
+
+// Nobody else may speak from our addresses (RFC 1812 section 5.3.7); answers to such a flow would
+// come back to us as if from a client.
+static bool is_from_us(const struct sl_forwarder *fw, const struct sl_ip *src)
+{
+	return sl_snapshot_has_address(fw->snap, src) || sl_route_is_own_address(fw->routes, src);
+}
+
+// What a packet without a flow must be to get one. SL_DROP_COUNT when all is well.
+static enum sl_drop check_new(const struct sl_forwarder *fw, const struct sl_snap_vip *vip,
+                              const struct sl_pkt *pkt)
+{
+	const struct sl_snap_pool *pool;
+
+	if (vip == NULL)
+		return sl_snapshot_has_address(fw->snap, &pkt->tuple.dst) ? SL_DROP_NO_VIP
+		                                                          : SL_DROP_NO_FLOW;
+	if (is_from_us(fw, &pkt->tuple.src))
+		return SL_DROP_BAD_ADDRESS;
+	if (pkt->kind == SL_PKT_TCP && !is_syn(pkt) &&
+	    (!sl_forward_is_agreed(fw, vip) || (pkt->tcp_flags & SL_TCP_RST)))
+		return SL_DROP_NO_FLOW;
+	pool = &fw->snap->pools[vip->pool];
+	return pkt->ttl <= 1 && pool->forward != SL_FORWARD_DSR_L2 ? SL_DROP_TTL : SL_DROP_COUNT;
 }
 
 void sl_forward_miss(struct sl_forwarder *fw, struct sl_pkt *pkt)
 {
 	const struct sl_snap_vip *vip =
 		sl_snapshot_vip(fw->snap, &pkt->tuple.dst, pkt->tuple.proto, pkt->tuple.dport_be);
+	enum sl_drop why = check_new(fw, vip, pkt);
 	struct sl_flow *flow;
-	enum sl_drop why;
 	uint16_t backend;
-	bool is_syn;
 
-	if (vip == NULL) {
-		refuse(pkt, sl_snapshot_has_address(fw->snap, &pkt->tuple.dst) ? SL_DROP_NO_VIP
-		                                                               : SL_DROP_NO_FLOW);
+	if (why == SL_DROP_TTL) {
+		sl_forward_expire(fw, pkt);
 		return;
 	}
-	is_syn = (pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_ACK | SL_TCP_RST)) == SL_TCP_SYN;
-	if (pkt->kind == SL_PKT_TCP && !is_syn &&
-	    (!sl_forward_is_agreed(fw, vip) || (pkt->tcp_flags & SL_TCP_RST))) {
-		refuse(pkt, SL_DROP_NO_FLOW);
+	if (why != SL_DROP_COUNT) {
+		refuse(pkt, why);
 		return;
 	}
 	if (!sl_forward_admit(fw, vip, pkt))
@@ -124,9 +202,12 @@ void sl_forward_miss(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		return;
 	}
 	flow = make_flow(fw, pkt, vip, backend);
+	if (flow == NULL && pkt->drop == SL_DROP_NO_PORT &&
+	    fw->snap->pools[vip->pool].forward == SL_FORWARD_NAT)
+		flow = make_elsewhere(fw, pkt, vip);
 	if (flow == NULL)
 		return;
-	if (pkt->kind == SL_PKT_TCP && !is_syn)
+	if (pkt->kind == SL_PKT_TCP && !is_syn(pkt))
 		sl_flow_set_state(fw->flows, flow, SL_FLOW_OPEN, fw->now); // picked up mid-stream
 	sl_forward_hit(fw, pkt, flow, SL_DIR_C2S);
 }

@@ -55,19 +55,24 @@ static uint16_t pick_least(struct sl_forwarder *fw, const struct sl_snap_pool *p
 	                              .rate = pool->rate,
 	                              .now_ns = fw->now_ns};
 	struct sl_pick_load load = {.own = fw->own_load, .others = fw->others_load};
+	// A cursor shared by pools would start each behind where another stopped: with equal loads
+	// some members would never have their turn.
+	uint32_t *cursor = pool->balance == SL_BALANCE_LEAST_CONNECTIONS ? &fw->cursors[pool->row]
+	                                                                 : &fw->least_cursor;
 
 	if (pool->rate.interval_ns != 0)
 		least.cells = fw->limits->backends;
-	return sl_pick_least_next(&least, &load, &fw->least_cursor, is_limited);
+	return sl_pick_least_next(&least, &load, cursor, is_limited);
 }
 
 static uint64_t flows_of(const struct sl_forwarder *fw, uint16_t backend)
 {
-	return (uint64_t)fw->own_load[backend] + fw->others_load[backend];
+	return (uint64_t)fw->own_load[backend] +
+	       __atomic_load_n(&fw->others_load[backend], __ATOMIC_RELAXED);
 }
 
-static bool is_at_limit(const struct sl_forwarder *fw, const struct sl_snap_pool *pool,
-                        uint16_t backend)
+bool sl_forward_is_at_limit(const struct sl_forwarder *fw, const struct sl_snap_pool *pool,
+                            uint16_t backend)
 {
 	if (pool->limit_flows != 0 && flows_of(fw, backend) >= pool->limit_flows)
 		return true;
@@ -105,7 +110,7 @@ static uint16_t walk(const struct sl_forwarder *fw, const struct sl_snap_pool *p
 	for (uint32_t n = 0; n < w.n_max; n++) {
 		uint16_t backend = pool->maglev[w.slot];
 
-		if (!is_at_limit(fw, pool, backend) &&
+		if (!sl_forward_is_at_limit(fw, pool, backend) &&
 		    sl_pick_is_within_bound(flows_of(fw, backend), w.n_flows,
 		                            fw->snap->backends[backend].weight_milli,
 		                            pool->weights_milli))
@@ -156,14 +161,18 @@ static uint16_t pick_first(struct sl_forwarder *fw, const struct sl_snap_vip *vi
 	return SL_NO_BACKEND;
 }
 
+bool sl_forward_take_rate(struct sl_forwarder *fw, const struct sl_snap_pool *pool,
+                          uint16_t backend)
+{
+	return pool->rate.interval_ns == 0 ||
+	       sl_limit_take(&fw->limits->backends[backend], &pool->rate, fw->now_ns);
+}
+
 // Another worker may take the last place between look and grasp: then the least loaded of the rest.
 static uint16_t take(struct sl_forwarder *fw, const struct sl_snap_pool *pool, uint16_t backend,
                      bool *is_limited)
 {
-	if (pool->rate.interval_ns == 0)
-		return backend;
-	while (backend != SL_NO_BACKEND &&
-	       !sl_limit_take(&fw->limits->backends[backend], &pool->rate, fw->now_ns))
+	while (backend != SL_NO_BACKEND && !sl_forward_take_rate(fw, pool, backend))
 		backend = pick_least(fw, pool, is_limited);
 	return backend;
 }
@@ -187,7 +196,7 @@ uint16_t sl_forward_pick(struct sl_forwarder *fw, const struct sl_snap_vip *vip,
 	if (!pool->has_capacity)
 		return SL_NO_BACKEND;
 	backend = pick_first(fw, vip, pool, pkt);
-	if (backend == SL_NO_BACKEND || is_at_limit(fw, pool, backend))
+	if (backend == SL_NO_BACKEND || sl_forward_is_at_limit(fw, pool, backend))
 		backend = pick_least(fw, pool, &is_limited);
 	backend = take(fw, pool, backend, &is_limited);
 	if (is_limited)

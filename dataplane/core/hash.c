@@ -34,16 +34,30 @@ static inline void compress(struct sip_state *s, uint64_t word)
 	s->v0 ^= word;
 }
 
-uint64_t sl_siphash13(const struct sl_hash_key *key, const void *bytes, size_t n_bytes)
+static inline struct sip_state start(const struct sl_hash_key *key)
 {
-	const uint8_t *at = bytes;
-	const uint8_t *end = at + (n_bytes & ~(size_t)7);
-	struct sip_state s = {
+	return (struct sip_state){
 		key->k0 ^ UINT64_C(0x736f6d6570736575), // "somepseudorandomlygeneratedbytes"
 		key->k1 ^ UINT64_C(0x646f72616e646f6d),
 		key->k0 ^ UINT64_C(0x6c7967656e657261),
 		key->k1 ^ UINT64_C(0x7465646279746573),
 	};
+}
+
+static inline uint64_t finish(struct sip_state *s)
+{
+	s->v2 ^= 0xff;
+	sip_round(s);
+	sip_round(s);
+	sip_round(s);
+	return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
+}
+
+uint64_t sl_siphash13(const struct sl_hash_key *key, const void *bytes, size_t n_bytes)
+{
+	const uint8_t *at = bytes;
+	const uint8_t *end = at + (n_bytes & ~(size_t)7);
+	struct sip_state s = start(key);
 	uint64_t word;
 
 	for (; at != end; at += sizeof(word)) {
@@ -55,9 +69,64 @@ uint64_t sl_siphash13(const struct sl_hash_key *key, const void *bytes, size_t n
 	for (unsigned int i = 0; i < (n_bytes & 7); i++)
 		word |= (uint64_t)at[i] << (8 * i);
 	compress(&s, word);
-	s.v2 ^= 0xff;
-	sip_round(&s);
-	sip_round(&s);
-	sip_round(&s);
-	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+	return finish(&s);
+}
+
+// Straight code without branches, so that the loop becomes one lane per key.
+static inline __attribute__((always_inline)) void hash_lanes(const struct sl_hash_key *key,
+                                                             const uint64_t *low,
+                                                             const uint64_t *high,
+                                                             uint64_t *restrict hashes)
+{
+	for (uint32_t i = 0; i < SL_HASH_LANES; i++) {
+		struct sip_state s = start(key);
+
+		compress(&s, low[i]);
+		compress(&s, high[i]);
+		compress(&s, (uint64_t)16 << 56);
+		hashes[i] = finish(&s);
+	}
+}
+
+// Compiled for several processors; the widest that is there is taken.
+static inline __attribute__((always_inline)) void hash_pairs(const struct sl_hash_key *key,
+                                                             const struct sl_hash_pairs *pairs,
+                                                             uint32_t n_pairs,
+                                                             uint64_t *restrict hashes)
+{
+	for (uint32_t i = 0; i < n_pairs; i += SL_HASH_LANES)
+		hash_lanes(key, pairs->low + i, pairs->high + i, hashes + i);
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx512f,avx512dq,avx512vl"))) static void
+hash_pairs_avx512(const struct sl_hash_key *key, const struct sl_hash_pairs *pairs,
+                  uint32_t n_pairs, uint64_t *restrict hashes)
+{
+	hash_pairs(key, pairs, n_pairs, hashes);
+}
+
+__attribute__((target("avx2"))) static void hash_pairs_avx2(const struct sl_hash_key *key,
+                                                            const struct sl_hash_pairs *pairs,
+                                                            uint32_t n_pairs,
+                                                            uint64_t *restrict hashes)
+{
+	hash_pairs(key, pairs, n_pairs, hashes);
+}
+#endif
+
+void sl_siphash13_pairs(const struct sl_hash_key *key, const struct sl_hash_pairs *pairs,
+                        uint32_t n_pairs, uint64_t hashes[restrict SL_HASH_PAIRS])
+{
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
+		hash_pairs_avx512(key, pairs, n_pairs, hashes);
+		return;
+	}
+	if (__builtin_cpu_supports("avx2")) {
+		hash_pairs_avx2(key, pairs, n_pairs, hashes);
+		return;
+	}
+#endif
+	hash_pairs(key, pairs, n_pairs, hashes);
 }

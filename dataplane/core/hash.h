@@ -5,6 +5,8 @@
 #ifndef SLUICE_CORE_HASH_H
 #define SLUICE_CORE_HASH_H
 
+#include <stdalign.h>
+
 #include "sluice/types.h"
 
 struct sl_hash_key {
@@ -12,6 +14,17 @@ struct sl_hash_key {
 };
 
 uint64_t sl_siphash13(const struct sl_hash_key *key, const void *bytes, size_t n_bytes);
+
+// Many keys of 16 bytes, each as two little-endian words: hashes[i] is what sl_siphash13 gives for
+// key i. Whole groups of SL_HASH_LANES are computed, so up to that many hashes more are written.
+#define SL_HASH_LANES 8
+#define SL_HASH_PAIRS 64
+struct sl_hash_pairs {
+	alignas(64) uint64_t low[SL_HASH_PAIRS];
+	alignas(64) uint64_t high[SL_HASH_PAIRS];
+};
+void sl_siphash13_pairs(const struct sl_hash_key *key, const struct sl_hash_pairs *pairs,
+                        uint32_t n_pairs, uint64_t hashes[restrict SL_HASH_PAIRS]);
 
 // A cheap mixer for seeds and tie-breaks, not against attackers (splitmix64 finaliser).
 static inline uint64_t sl_mix64(uint64_t x)

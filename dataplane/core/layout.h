@@ -24,6 +24,7 @@
 #define SL_ETHERTYPE_SVLAN  0x88a8
 #define SL_IPV4_BYTES       20 // without options
 #define SL_IPV4_OFF_TOTAL   2
+#define SL_IPV4_OFF_ID      4
 #define SL_IPV4_OFF_FRAG    6
 #define SL_IPV4_OFF_TTL     8
 #define SL_IPV4_OFF_PROTO   9
@@ -38,8 +39,12 @@
 #define SL_IPV6_OFF_HOPS    7
 #define SL_IPV6_OFF_SRC     8
 #define SL_IPV6_OFF_DST     24
+#define SL_FRAG6_BYTES      8 // the fragment header of IPv6
+#define SL_FRAG6_OFF_OFFSET 2
+#define SL_FRAG6_OFF_ID     4
 #define SL_IPV6_FRAG_MASK   0xfff8
 #define SL_IPV6_FRAG_MORE   0x0001
+#define SL_FRAG_UNIT_BYTES  8  // of offsets, and of every length but the last
 #define SL_TCP_BYTES        20 // without options
 #define SL_TCP_OFF_SEQ      4
 #define SL_TCP_OFF_DATA     12 // upper four bits: header length in units of 4 bytes

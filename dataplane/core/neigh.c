@@ -145,12 +145,29 @@ uint16_t sl_neigh_want(struct sl_neigh_table *nt, const struct sl_ip *address, u
 	row->state = SL_NEIGH_INCOMPLETE;
 	row->n_asked = 0;
 	row->is_pinned = is_pinned;
+	row->is_gateway = false;
 	atomic_store_explicit(&row->used, 0, memory_order_relaxed);
 	row->changed_ns = now_ns;
 	row->asked_ns = 0;
 	row->used_ns = now_ns;
 	index_add(nt, number);
 	return number;
+}
+
+void sl_neigh_make_gateway(struct sl_neigh_table *nt, uint16_t row)
+{
+	nt->rows[row].is_pinned = true;
+	nt->rows[row].is_gateway = true;
+}
+
+// Workers that still use the snapshot before name this row for a moment: counting as used just now,
+// it outlives them.
+void sl_neigh_unpin(struct sl_neigh_table *nt, uint16_t row, uint64_t now_ns)
+{
+	if (nt->rows[row].is_gateway)
+		return;
+	nt->rows[row].is_pinned = false;
+	nt->rows[row].used_ns = now_ns;
 }
 
 uint16_t sl_neigh_find(const struct sl_neigh_table *nt, const struct sl_ip *address, uint16_t port)

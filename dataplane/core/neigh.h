@@ -12,11 +12,12 @@
 // Bounds: at most SL_NEIGH_MAX_HELD packets wait per neighbour (kept by io), 3 s at most. Host
 //         entries (learned for clients on a connected network) unused for 10 min are recycled,
 //         those that never answered after 10 s (a scan of a /64 must not fill the table); pinned
-//         ones (gateways, backends) never. A cached index must be checked against the row's address
-//         by whoever cached it.
+//         ones (gateways, configured backends) never. A cached index must be checked against the
+//         row's address by whoever cached it.
 #ifndef SLUICE_CORE_NEIGH_H
 #define SLUICE_CORE_NEIGH_H
 
+#include <endian.h>
 #include <stdatomic.h>
 
 #include "sluice/types.h"
@@ -43,6 +44,7 @@ struct sl_neigh {
 	uint8_t state;
 	uint8_t n_asked;
 	bool is_pinned;
+	bool is_gateway;       // set before workers run: speaks for others, never given away
 	_Atomic uint32_t used; // a worker stores 1 when it resolves through here; main clears
 	uint64_t changed_ns, asked_ns, used_ns;
 };
@@ -77,14 +79,21 @@ static inline uint64_t sl_neigh_word(const struct sl_neigh *row)
 
 static inline void sl_neigh_word_mac(uint64_t word, uint8_t mac[6])
 {
-	for (int i = 5; i >= 0; i--, word >>= 8)
-		mac[i] = (uint8_t)word;
+	uint64_t word_be = htobe64(word << 16);
+
+	memcpy(mac, &word_be, 6);
 }
 
 // Row for (address, port), made INCOMPLETE if new; the first question is asked by the next
 // sl_neigh_tick of the row. SL_NEIGH_NONE when full. Wanting counts as use.
 uint16_t sl_neigh_want(struct sl_neigh_table *nt, const struct sl_ip *address, uint16_t port,
                        bool is_pinned, uint64_t now_ns);
+
+// The row is a static route's next hop: pinned, and right for whoever caches its number.
+void sl_neigh_make_gateway(struct sl_neigh_table *nt, uint16_t row);
+
+// Nobody configures it any more; it is forgotten like a host from now on. Gateways stay.
+void sl_neigh_unpin(struct sl_neigh_table *nt, uint16_t row, uint64_t now_ns);
 
 // Read-only: safe from workers. SL_NEIGH_NONE when unknown.
 uint16_t sl_neigh_find(const struct sl_neigh_table *nt, const struct sl_ip *address, uint16_t port);

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parse.h"
 
+#include <endian.h>
+
 #include "parse_parts.h"
 
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 // First octets (RFC 6890): "this network", loopback, and multicast up to limited broadcast.
+#define V4_PLAIN            0x45 // version 4, header of 5 words
 #define V4_THIS_NETWORK     0
 #define V4_LOOPBACK         127
 #define V4_MULTICAST        224
@@ -43,7 +46,9 @@ static inline int parse_udp(struct sl_pkt *pkt)
 		return SL_DROP_TRUNCATED;
 	// Shorter than the IP payload is allowed: the rest is nobody's (RFC 768).
 	udp_bytes = sl_load16_host(l4 + SL_UDP_OFF_LENGTH);
-	if (unlikely(udp_bytes < SL_UDP_BYTES || udp_bytes > pkt->l4_bytes))
+	if (unlikely(udp_bytes < SL_UDP_BYTES))
+		return SL_DROP_BAD_HEADER;
+	if (unlikely(udp_bytes > pkt->l4_bytes && !pkt->is_fragment)) // the rest is on its way
 		return SL_DROP_BAD_HEADER;
 	if (unlikely(pkt->is_v6 && sl_load16(l4 + SL_UDP_OFF_CSUM) == 0))
 		return SL_DROP_BAD_HEADER;
@@ -69,12 +74,28 @@ static inline int parse_l4(struct sl_pkt *pkt)
 	return SL_PARSED;
 }
 
+int sl_parse_l4(struct sl_pkt *pkt)
+{
+	return parse_l4(pkt);
+}
+
 static inline bool is_martian_v4(const uint8_t *l3)
 {
 	const uint8_t src = l3[SL_IPV4_OFF_SRC], dst = l3[SL_IPV4_OFF_DST];
 
 	return src >= V4_MULTICAST || src == V4_THIS_NETWORK || src == V4_LOOPBACK ||
 	       dst == V4_THIS_NETWORK || dst == V4_LOOPBACK;
+}
+
+static int parse_fragment_v4(struct sl_pkt *pkt, const uint8_t *l3)
+{
+	const uint16_t frag = sl_load16_host(l3 + SL_IPV4_OFF_FRAG);
+
+	pkt->has_more_fragments = (frag & SL_IPV4_FRAG_MORE) != 0;
+	pkt->frag_off_bytes = (uint16_t)((frag & SL_IPV4_FRAG_MASK) * SL_FRAG_UNIT_BYTES);
+	pkt->frag_bytes = pkt->l4_bytes;
+	pkt->frag_id_be = sl_load16(l3 + SL_IPV4_OFF_ID);
+	return sl_parse_fragment(pkt);
 }
 
 static inline int parse_v4(struct sl_pkt *pkt)
@@ -99,9 +120,6 @@ static inline int parse_v4(struct sl_pkt *pkt)
 		if (drop != SL_PARSED)
 			return drop;
 	}
-	if (unlikely(sl_load16_host(l3 + SL_IPV4_OFF_FRAG) &
-	             (SL_IPV4_FRAG_MASK | SL_IPV4_FRAG_MORE)))
-		return SL_DROP_FRAGMENT;
 	pkt->is_v6 = false;
 	pkt->ttl = l3[SL_IPV4_OFF_TTL];
 	pkt->l4_off = (uint16_t)(pkt->l3_off + header_bytes);
@@ -111,7 +129,22 @@ static inline int parse_v4(struct sl_pkt *pkt)
 		.dst = sl_ip_from_v4(sl_load32(l3 + SL_IPV4_OFF_DST)),
 		.proto = l3[SL_IPV4_OFF_PROTO],
 	};
+	if (unlikely(sl_load16_host(l3 + SL_IPV4_OFF_FRAG) &
+	             (SL_IPV4_FRAG_MASK | SL_IPV4_FRAG_MORE)))
+		return parse_fragment_v4(pkt, l3);
 	return parse_l4(pkt);
+}
+
+static int parse_fragment_v6(struct sl_pkt *pkt, const struct sl_ext_walk *walk)
+{
+	const uint8_t *header = pkt->data + walk->frag_off;
+	const uint16_t frag = sl_load16_host(header + SL_FRAG6_OFF_OFFSET);
+
+	pkt->has_more_fragments = (frag & SL_IPV6_FRAG_MORE) != 0;
+	pkt->frag_off_bytes = frag & SL_IPV6_FRAG_MASK;
+	pkt->frag_bytes = (uint16_t)(walk->end - walk->frag_off - SL_FRAG6_BYTES);
+	pkt->frag_id_be = sl_load32(header + SL_FRAG6_OFF_ID);
+	return sl_parse_fragment(pkt);
 }
 
 static inline bool is_unspecified_v6(const struct sl_ip *ip)
@@ -160,7 +193,9 @@ static inline int parse_v6(struct sl_pkt *pkt)
 	pkt->l4_off = (uint16_t)walk.off;
 	pkt->l4_bytes = (uint16_t)(walk.end - walk.off);
 	pkt->tuple.proto = walk.proto;
-	drop = parse_l4(pkt);
+	drop = unlikely(walk.is_fragment) ? parse_fragment_v6(pkt, &walk) : parse_l4(pkt);
+	if (unlikely(walk.has_frag_header) && drop == SL_PARSED && pkt->kind == SL_PKT_ND)
+		return SL_DROP_FRAGMENT; // RFC 6980: a way around switches that filter ND
 	// Duplicate address detection asks from :: (RFC 4862 5.4.2); nothing else may.
 	if (unlikely(is_unspecified_v6(&pkt->tuple.src)) && drop == SL_PARSED &&
 	    pkt->kind != SL_PKT_ND)
@@ -168,12 +203,57 @@ static inline int parse_v6(struct sl_pkt *pkt)
 	return drop;
 }
 
+// What nearly every packet is: IPv4 without options or fragmentation, TCP, no VLAN. false says
+// nothing about the packet: the way through the layers then finds what it is, or the reason to drop
+// it.
+static inline bool parse_plain(struct sl_pkt *pkt)
+{
+	const uint8_t *l3 = pkt->data + SL_ETH_BYTES, *l4 = l3 + SL_IPV4_BYTES;
+	uint32_t total_bytes, data_bytes;
+	uint64_t rest;
+
+	if (unlikely(pkt->len < SL_ETH_BYTES + SL_IPV4_BYTES + SL_TCP_BYTES))
+		return false;
+	total_bytes = sl_load16_host(l3 + SL_IPV4_OFF_TOTAL);
+	data_bytes = (l4[SL_TCP_OFF_DATA] >> 4) * 4u;
+	if (unlikely(sl_load16(pkt->data + SL_ETH_OFF_TYPE) != htons(SL_ETHERTYPE_IPV4) ||
+	             l3[0] != V4_PLAIN || l3[SL_IPV4_OFF_PROTO] != IPPROTO_TCP ||
+	             (sl_load16(l3 + SL_IPV4_OFF_FRAG) &
+	              htons(SL_IPV4_FRAG_MASK | SL_IPV4_FRAG_MORE)) != 0 ||
+	             total_bytes > pkt->len - SL_ETH_BYTES || data_bytes < SL_TCP_BYTES ||
+	             data_bytes + SL_IPV4_BYTES > total_bytes || is_martian_v4(l3)))
+		return false;
+	pkt->kind = SL_PKT_TCP;
+	pkt->is_v6 = false;
+	pkt->ttl = l3[SL_IPV4_OFF_TTL];
+	pkt->n_vlans = 0;
+	pkt->tcp_flags = l4[SL_TCP_OFF_FLAGS];
+	pkt->icmp_type = 0;
+	pkt->is_fragment = false;
+	pkt->has_passed_frag = false;
+	pkt->wants_error = false;
+	pkt->l3_off = SL_ETH_BYTES;
+	pkt->l4_off = SL_ETH_BYTES + SL_IPV4_BYTES;
+	pkt->l4_bytes = (uint16_t)(total_bytes - SL_IPV4_BYTES);
+	pkt->payload_off = (uint16_t)(SL_ETH_BYTES + SL_IPV4_BYTES + data_bytes);
+	pkt->tcp_seq = sl_load32_host(l4 + SL_TCP_OFF_SEQ);
+	pkt->tuple.src = sl_ip_from_v4(sl_load32(l3 + SL_IPV4_OFF_SRC));
+	pkt->tuple.dst = sl_ip_from_v4(sl_load32(l3 + SL_IPV4_OFF_DST));
+	// Ports, protocol and zeros in one store: they are read as one word soon.
+	rest = htole64(le32toh(sl_load32(l4)) | (uint64_t)IPPROTO_TCP << 32);
+	memcpy(&pkt->tuple.sport_be, &rest, sizeof(rest));
+	return true;
+}
+_Static_assert(offsetof(struct sl_tuple, proto) == offsetof(struct sl_tuple, sport_be) + 4 &&
+                       sizeof(struct sl_tuple) == offsetof(struct sl_tuple, sport_be) + 8,
+               "the last word of a tuple");
+
 static inline bool is_vlan_tag(uint16_t ethertype)
 {
 	return ethertype == SL_ETHERTYPE_VLAN || ethertype == SL_ETHERTYPE_SVLAN;
 }
 
-int sl_parse(struct sl_pkt *pkt)
+static __attribute__((noinline)) int parse_layers(struct sl_pkt *pkt)
 {
 	uint32_t l3_off = SL_ETH_BYTES;
 	uint16_t ethertype;
@@ -182,6 +262,9 @@ int sl_parse(struct sl_pkt *pkt)
 	pkt->tcp_flags = 0;
 	pkt->icmp_type = 0;
 	pkt->tcp_seq = 0;
+	pkt->is_fragment = false;
+	pkt->has_passed_frag = false;
+	pkt->wants_error = false;
 	if (unlikely(pkt->len < SL_ETH_BYTES))
 		return SL_DROP_TRUNCATED;
 	ethertype = sl_load16_host(pkt->data + SL_ETH_OFF_TYPE);
@@ -203,4 +286,11 @@ int sl_parse(struct sl_pkt *pkt)
 	pkt->is_v6 = false;
 	memset(&pkt->tuple, 0, sizeof(pkt->tuple));
 	return SL_PARSED;
+}
+
+int sl_parse(struct sl_pkt *pkt)
+{
+	if (likely(parse_plain(pkt)))
+		return SL_PARSED;
+	return parse_layers(pkt);
 }

@@ -9,7 +9,6 @@
 
 #define ROUTING_OFF_TYPE     2
 #define ROUTING_OFF_LEFT     3
-#define FRAGMENT_OFF_OFFSET  2
 #define MIN_EXT_HEADER_BYTES 8
 
 int sl_parse_ipv4_options(const uint8_t *options, uint32_t n_bytes)
@@ -66,15 +65,34 @@ static int check_ext_header(const struct sl_ext_walk *walk, const uint8_t *heade
 		               ? SL_DROP_SOURCE_ROUTE
 		               : SL_PARSED;
 	case IPPROTO_FRAGMENT:
-		frag = sl_load16_host(header + FRAGMENT_OFF_OFFSET);
-		if (frag & SL_IPV6_FRAG_MASK)
-			return SL_DROP_FRAGMENT;
-		return frag & SL_IPV6_FRAG_MORE && !walk->is_quote ? SL_DROP_FRAGMENT : SL_PARSED;
+		frag = sl_load16_host(header + SL_FRAG6_OFF_OFFSET);
+		if (walk->is_quote)
+			return frag & SL_IPV6_FRAG_MASK ? SL_DROP_FRAGMENT : SL_PARSED;
+		// A fragment of a fragment: no host sends that.
+		return walk->is_fragment ? SL_DROP_FRAGMENT_BAD : SL_PARSED;
 	case IPPROTO_AH:
 		return header[1] < 1 ? SL_DROP_BAD_HEADER : SL_PARSED; // fixed part is 12 bytes
 	default:
 		return SL_PARSED;
 	}
+}
+
+static int truncated(const struct sl_ext_walk *walk)
+{
+	return walk->is_fragment ? SL_DROP_FRAGMENT_BAD : SL_DROP_TRUNCATED;
+}
+
+// Behind the header of a later fragment stands the middle of something: the walk ends there.
+static bool ends_at_fragment(struct sl_ext_walk *walk, const uint8_t *header)
+{
+	const uint16_t frag = sl_load16_host(header + SL_FRAG6_OFF_OFFSET);
+
+	walk->has_frag_header = true;
+	if (walk->is_quote || !(frag & (SL_IPV6_FRAG_MASK | SL_IPV6_FRAG_MORE)))
+		return false; // an atomic fragment is a whole packet (RFC 6946)
+	walk->is_fragment = true;
+	walk->frag_off = walk->off;
+	return (frag & SL_IPV6_FRAG_MASK) != 0;
 }
 
 int sl_parse_ext_walk(struct sl_ext_walk *walk)
@@ -83,13 +101,15 @@ int sl_parse_ext_walk(struct sl_ext_walk *walk)
 
 	for (unsigned int n = 0; is_extension(walk->proto); n++) {
 		const uint8_t *header = walk->data + walk->off;
+		bool is_last = false;
 		uint32_t n_bytes;
 		int drop;
 
 		if (n == SL_PARSE_MAX_EXT_HEADERS)
 			return SL_DROP_EXT_HEADERS;
+		// RFC 7112: the first fragment holds the whole chain, and the header behind it.
 		if (walk->end - walk->off < MIN_EXT_HEADER_BYTES)
-			return SL_DROP_TRUNCATED;
+			return truncated(walk);
 		drop = check_ext_header(walk, header, n == 0);
 		if (drop != SL_PARSED)
 			return drop;
@@ -97,9 +117,13 @@ int sl_parse_ext_walk(struct sl_ext_walk *walk)
 		if (walk->off - start + n_bytes > SL_PARSE_MAX_EXT_BYTES)
 			return SL_DROP_EXT_HEADERS;
 		if (n_bytes > walk->end - walk->off)
-			return SL_DROP_TRUNCATED;
+			return truncated(walk);
+		if (walk->proto == IPPROTO_FRAGMENT)
+			is_last = ends_at_fragment(walk, header);
 		walk->proto = header[0];
 		walk->off += n_bytes;
+		if (is_last)
+			break;
 	}
 	return SL_PARSED;
 }

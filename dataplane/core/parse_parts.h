@@ -18,6 +18,9 @@ struct sl_ext_walk {
 	uint32_t end;  // nothing is read from here on
 	uint8_t proto; // in: the IPv6 header's next header; out: what stands at off
 	bool is_quote; // a packet that came back: how it was routed or cut no longer matters
+	bool is_fragment; // out: a fragment header that is not an atomic one's stood at frag_off
+	uint32_t frag_off;
+	bool has_frag_header; // out: one stood there, if only an atomic one's
 };
 
 int sl_parse_ext_walk(struct sl_ext_walk *walk);
@@ -27,6 +30,13 @@ int sl_parse_ipv4_options(const uint8_t *options, uint32_t n_bytes);
 
 // l4_off, l4_bytes, tuple's addresses and proto are set; the frame holds l4_bytes.
 int sl_parse_icmp(struct sl_pkt *pkt);
+
+// A fragment: pkt as parse_l4 wants it, is_fragment, has_more_fragments, frag_off_bytes and
+// frag_bytes set. Checks what can be checked of one fragment alone.
+int sl_parse_fragment(struct sl_pkt *pkt);
+
+// Of a packet whose tuple's addresses and proto, l4_off and l4_bytes are set (parse.c).
+int sl_parse_l4(struct sl_pkt *pkt);
 
 // RFC 4291 2.5.5.2: such an address means IPv4 to us, and must not come from an IPv6 header.
 static inline bool sl_parse_has_mapped(const struct sl_tuple *tuple)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One packet on its way through the core: where its bytes are, what the parser found, what was
-// decided. The io layer fills data, len and port; the parser fills the middle; forward.c decides.
+// decided. The io layer fills data, len, port and headroom; the parser fills the middle; forward.c
+// decides, and may move data and change len, which the io layer follows.
 //
 // Shape:  data points at the Ethernet header; len counts all contiguous bytes of the frame,
 //         padding included. l3_bytes is what the IP header claims and was checked against len, so
@@ -19,6 +20,7 @@ enum sl_pkt_kind {
 	SL_PKT_ICMP_ERROR, // tuple is the outer one, inner is the packet it complains about
 	SL_PKT_ND,         // ICMPv6 133..137
 	SL_PKT_OTHER,      // well-formed IP of another protocol
+	SL_PKT_FRAGMENT,   // not the first of its datagram: no L4 header; ports come from frag.h
 };
 
 // Hashed as bytes: zero stays 0.
@@ -49,33 +51,46 @@ enum sl_tcp_flag {
 };
 
 struct sl_pkt {
-	// --- from io ---
+	// --- two lines: all that a TCP or UDP packet of a known flow needs ---
+	// from io
 	uint8_t *data;
 	uint32_t len;
 	uint16_t in_port;
-	// --- from sl_parse ---
+	uint16_t headroom; // bytes before data that may be written: a tunnel header goes there
+	// from sl_parse
 	uint8_t kind; // enum sl_pkt_kind
 	bool is_v6;
 	uint8_t ttl;
 	uint8_t n_vlans;
 	uint8_t tcp_flags;
 	uint8_t icmp_type;
+	// The packet is a part of a datagram: the first (kind TCP or UDP) or a later one (kind
+	// FRAGMENT). The frag_ fields are set only then.
+	bool is_fragment;
+	bool has_more_fragments;
 	uint16_t l3_off;
 	uint16_t l4_off;
 	uint16_t l4_bytes; // L4 header and payload, by the IP header
 	uint16_t payload_off;
 	uint32_t tcp_seq; // host order
-	struct sl_tuple tuple;
-	struct sl_tuple inner; // ICMP error: as quoted (the packet somebody could not deliver)
-	uint16_t inner_l3_off;
-	uint16_t inner_l4_off;
-	// --- decision ---
+	// decision
 	uint8_t verdict; // enum sl_verdict
 	uint8_t drop;    // enum sl_drop
 	uint16_t out_port;
-	uint16_t owner;   // worker
-	struct sl_ip hop; // next hop, when its MAC is not known
-	uint64_t hash;    // of tuple, between the two passes over a burst
+	uint16_t owner;       // worker
+	bool has_passed_frag; // a fragment that was at its datagram's worker (frag.h)
+	bool wants_error;     // verdict SLOW: tell its sender why (drop) it ends here (icmp_make.h)
+	uint64_t hash;        // of tuple, between the two passes over a burst
+	struct sl_tuple tuple;
+	// --- seldom ---
+	struct sl_ip hop;      // next hop, when its MAC is not known
+	struct sl_tuple inner; // ICMP error: as quoted (the packet somebody could not deliver)
+	uint16_t inner_l3_off;
+	uint16_t inner_l4_off;
+	uint16_t frag_off_bytes; // of this part in the fragmentable part of the datagram
+	uint16_t frag_bytes;     // length of this part; off + length <= 65535
+	uint32_t frag_id_be;     // IPv4: 16 bits
 };
+_Static_assert(offsetof(struct sl_pkt, hop) <= 2 * SL_CACHE_LINE_BYTES, "two lines");
 
 #endif

@@ -58,10 +58,14 @@ static inline void rewrite_one(struct sl_pkt *pkt, const struct sl_tuple *to, co
 
 void sl_rewrite_tuple(struct sl_pkt *pkt, const struct sl_tuple *to)
 {
-	if (pkt->is_v6)
+	if (pkt->kind == SL_PKT_FRAGMENT) { // the first one has the ports, and the checksum of all
+		put_addresses(pkt->data + pkt->l3_off, to, pkt->is_v6);
+		pkt->tuple = *to;
+	} else if (pkt->is_v6) {
 		rewrite_one(pkt, to, true);
-	else
+	} else {
 		rewrite_one(pkt, to, false);
+	}
 }
 
 // Ports of the quoted packet, and its checksum where the quote reaches that far; pseudo_delta is
@@ -126,8 +130,51 @@ bool sl_rewrite_ttl(struct sl_pkt *pkt)
 	return true;
 }
 
-void sl_rewrite_macs(struct sl_pkt *pkt, const uint8_t src[6], const uint8_t dst[6])
+// ~old + new of the two halves of a 64-bit word; at most 2^34, to be folded.
+static inline uint64_t change64(uint64_t old, uint64_t new)
 {
-	memcpy(pkt->data, dst, 6);
-	memcpy(pkt->data + 6, src, 6);
+	return (uint32_t)~old + (uint64_t)(uint32_t)(~old >> 32) + (uint32_t) new + (new >> 32);
+}
+
+// HC' = ~(~HC + change): halves are added with the carry brought round, twice, in one fold.
+static inline uint16_t apply64(uint16_t csum, uint64_t change)
+{
+	uint64_t sum = (uint16_t)~csum + change;
+	uint32_t half;
+
+	sum += sum << 32 | sum >> 32;
+	half = (uint32_t)(sum >> 32);
+	half += half << 16 | half >> 16;
+	return (uint16_t) ~(half >> 16);
+}
+
+bool sl_rewrite_pair_v4(struct sl_pkt *pkt, uint64_t addresses_be, uint32_t ports_be)
+{
+	// One less in the TTL byte, the first of its 16-bit word, as a one's complement addend.
+	const uint16_t ttl_change = (uint16_t)~htons(0x0100);
+	uint8_t *l3 = pkt->data + pkt->l3_off, *l4 = pkt->data + pkt->l4_off;
+	const bool is_tcp = pkt->kind == SL_PKT_TCP;
+	uint8_t *csum = l4 + (is_tcp ? SL_TCP_OFF_CSUM : SL_UDP_OFF_CSUM);
+	uint64_t old_addresses_be, change;
+	uint16_t old, new;
+
+	if (pkt->ttl <= 1)
+		return false;
+	l3[SL_IPV4_OFF_TTL] = --pkt->ttl;
+	memcpy(&old_addresses_be, l3 + SL_IPV4_OFF_SRC, sizeof(old_addresses_be));
+	memcpy(l3 + SL_IPV4_OFF_SRC, &addresses_be, sizeof(addresses_be));
+	change = change64(old_addresses_be, addresses_be);
+	sl_store16(l3 + SL_IPV4_OFF_CSUM,
+	           apply64(sl_load16(l3 + SL_IPV4_OFF_CSUM), change + ttl_change));
+	change += (uint64_t)(uint32_t)~sl_load32(l4) + ports_be;
+	memcpy(l4, &ports_be, sizeof(ports_be));
+	old = sl_load16(csum);
+	new = apply64(old, change);
+	if (!is_tcp) // RFC 768: 0 means none and stays, and is not to come out of a sum
+		new = old == 0 ? 0 : new == 0 ? 0xffff : new;
+	sl_store16(csum, new);
+	memcpy(&pkt->tuple.src.bytes[12], &addresses_be, 4);
+	memcpy(&pkt->tuple.dst.bytes[12], (const uint8_t *)&addresses_be + 4, 4);
+	memcpy(&pkt->tuple.sport_be, &ports_be, sizeof(ports_be));
+	return true;
 }

@@ -10,7 +10,8 @@
 
 #include "pkt.h"
 
-// Translate TCP or UDP to the tuple to (proto equal).
+// Translate TCP or UDP to the tuple to (proto equal). Of a fragment that is not the first only the
+// addresses change.
 void sl_rewrite_tuple(struct sl_pkt *pkt, const struct sl_tuple *to);
 
 // Translate an ICMP error: outer source/destination and the quoted packet's addresses and ports,
@@ -23,6 +24,14 @@ void sl_rewrite_icmp_error(struct sl_pkt *pkt, const struct sl_tuple *outer,
 // false (and no change) if TTL or hop limit is 1 or 0. IPv4 header checksum is kept right.
 bool sl_rewrite_ttl(struct sl_pkt *pkt);
 
-void sl_rewrite_macs(struct sl_pkt *pkt, const uint8_t src[6], const uint8_t dst[6]);
+// The straight path of IPv4 TCP and UDP: TTL, addresses and ports in one pass with one update of
+// each checksum. Source and destination side by side as in the headers. false as sl_rewrite_ttl.
+bool sl_rewrite_pair_v4(struct sl_pkt *pkt, uint64_t addresses_be, uint32_t ports_be);
+
+static inline void sl_rewrite_macs(struct sl_pkt *pkt, const uint8_t src[6], const uint8_t dst[6])
+{
+	memcpy(pkt->data, dst, 6);
+	memcpy(pkt->data + 6, src, 6);
+}
 
 #endif

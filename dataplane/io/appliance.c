@@ -66,8 +66,13 @@ static void name_ports(struct sl_appliance *a)
 static void pin_gateways(struct sl_appliance *a)
 {
 	for (uint32_t i = 0; i < a->routes.n_routes; i++) {
-		if (!a->routes.routes[i].is_connected)
-			sl_slow_pin(&a->slow, &a->routes.routes[i].via);
+		uint16_t row;
+
+		if (a->routes.routes[i].is_connected)
+			continue;
+		row = sl_slow_pin(&a->slow, &a->routes.routes[i].via);
+		if (row != SL_NEIGH_NONE)
+			sl_neigh_make_gateway(&a->neighs, row);
 	}
 }
 

@@ -7,7 +7,8 @@
 
 #include <rte_rcu_qsbr.h>
 
-#define NO_ROW UINT32_MAX
+#define NO_ROW  UINT32_MAX
+#define FOLD_NS SL_NS_PER_MS
 
 // The rows of one configuration, before they become the ones in force.
 struct draft {
@@ -103,20 +104,21 @@ static bool has_no_flows(void *ctx, uint32_t backend)
 	struct sl_publisher *pub = ctx;
 	uint64_t n_flows = 0;
 
+	// Entries, not active flows: one that is over may be revived, and counts on its index then.
 	for (uint32_t w = 0; w < pub->io->n_workers; w++)
-		n_flows +=
-			sl_stat_get(&sl_stats_backend_at(pub->io->stats, w, backend)->flows_active);
+		n_flows += __atomic_load_n(&pub->io->workers[w]->fw.entries[backend],
+		                           __ATOMIC_RELAXED);
 	return n_flows == 0;
 }
 
-// A flow that still counts in a VIP's slot would count against the limit of the next owner.
-static bool has_no_vip_flows(void *ctx, uint32_t slot)
+// Flows of a removed VIP go on counting in its slot, and against the limit of its next owner.
+static bool vip_has_no_flows(void *ctx, uint32_t slot)
 {
 	struct sl_publisher *pub = ctx;
 	uint64_t n_flows = 0;
 
 	for (uint32_t w = 0; w < pub->io->n_workers; w++)
-		n_flows += sl_stat_get(&sl_stats_vip_at(pub->io->stats, w, slot)->flows_active);
+		n_flows += sl_stat_get(&sl_stats_vip_at(pub->io->stats, w, slot)->flows);
 	return n_flows == 0;
 }
 
@@ -196,7 +198,7 @@ static int assign(struct sl_publisher *pub, const struct sl_wire_header *config,
 			ids[n_unique++] = vip[i].id;
 		unique_of[i] = n_unique - 1;
 	}
-	sl_registry_reap(&pub->vips, has_no_vip_flows, pub);
+	sl_registry_reap(&pub->vips, vip_has_no_flows, pub);
 	err = sl_registry_assign(&pub->vips, ids, n_unique, vip_slots);
 	for (uint32_t i = config->n_vips; err == 0 && i > 0; i--)
 		vip_slots[i - 1] = vip_slots[unique_of[i - 1]];
@@ -238,6 +240,7 @@ static struct sl_snapshot *build(const struct sl_publisher *pub, const struct dr
 	                            .backend_generations = d->backend_generations,
 	                            .vip_slots = d->vip_slots,
 	                            .next_hops = d->next_hops,
+	                            .routes = pub->slow->routes,
 	                            .epoch = epoch,
 	                            .maglev_key = pub->maglev_key};
 
@@ -316,6 +319,7 @@ enum sl_ipc_status sl_publisher_apply_config(struct sl_publisher *pub, const voi
 		return err == -ENOSPC ? SL_IPC_NO_SPACE : SL_IPC_INTERNAL;
 	}
 	adopt(pub, &d);
+	sl_slow_keep_pins(pub->slow, pub->next_hops, pub->config->n_backends);
 	show_slots(pub);
 	publish(pub, snap);
 	if (pub->changed != NULL)
@@ -372,33 +376,37 @@ no_memory:
 	return SL_IPC_INTERNAL;
 }
 
-// For each worker, what all the others hold. A worker adds its own exact count.
+// For each worker, what all the others hold. A worker adds its own exact count. Their arrays are
+// read rather than the statistics, where each count has a line of its own, and only what changed is
+// written: lines that workers read stay theirs.
 static void fold_loads(struct sl_publisher *pub)
 {
 	uint32_t n_workers = pub->io->n_workers;
+	const uint32_t *loads[SL_MAX_WORKERS];
 
-	if (n_workers < 2 || pub->current == NULL)
-		return;
-	for (uint32_t b = 0; b < pub->current->n_backends; b++) {
+	for (uint32_t w = 0; w < n_workers; w++)
+		loads[w] = pub->io->workers[w]->fw.own_load;
+	for (uint32_t b = 0; b < pub->n_folded; b++) {
 		uint32_t n_flows[SL_MAX_WORKERS], total = 0;
 
 		for (uint32_t w = 0; w < n_workers; w++) {
-			n_flows[w] = (uint32_t)sl_stat_get(
-				&sl_stats_backend_at(pub->io->stats, w, b)->flows_active);
+			n_flows[w] = __atomic_load_n(&loads[w][b], __ATOMIC_RELAXED);
 			total += n_flows[w];
 		}
-		for (uint32_t w = 0; w < n_workers; w++)
-			__atomic_store_n(&pub->others_load[w][b], total - n_flows[w],
-			                 __ATOMIC_RELAXED);
+		for (uint32_t w = 0; w < n_workers; w++) {
+			uint32_t others = total - n_flows[w];
+
+			if (pub->others_load[w][b] != others)
+				__atomic_store_n(&pub->others_load[w][b], others, __ATOMIC_RELAXED);
+		}
 	}
 }
 
+// The same for VIPs that bound their flows.
 static void fold_vip_loads(struct sl_publisher *pub)
 {
 	uint32_t n_workers = pub->io->n_workers;
 
-	if (n_workers < 2 || pub->current == NULL)
-		return;
 	for (uint32_t v = 0; v < pub->current->n_vips; v++) {
 		const struct sl_snap_vip *vip = &pub->current->vips[v];
 		uint32_t n_flows[SL_MAX_WORKERS], total = 0;
@@ -406,8 +414,8 @@ static void fold_vip_loads(struct sl_publisher *pub)
 		if (vip->limit_flows == 0)
 			continue;
 		for (uint32_t w = 0; w < n_workers; w++) {
-			n_flows[w] = (uint32_t)sl_stat_get(
-				&sl_stats_vip_at(pub->io->stats, w, vip->slot)->flows_active);
+			n_flows[w] = __atomic_load_n(
+				&pub->io->workers[w]->fw.own_vip_load[vip->slot], __ATOMIC_RELAXED);
 			total += n_flows[w];
 		}
 		for (uint32_t w = 0; w < n_workers; w++)
@@ -416,10 +424,21 @@ static void fold_vip_loads(struct sl_publisher *pub)
 	}
 }
 
-void sl_publisher_poll(struct sl_publisher *pub)
+// A flood of ARP turns the main loop faster; loads need no more than FOLD_NS.
+static void fold_when_due(struct sl_publisher *pub)
 {
+	if (pub->io->n_workers < 2 || pub->current == NULL ||
+	    pub->slow->now_ns - pub->folded_ns < FOLD_NS)
+		return;
+	pub->folded_ns = pub->slow->now_ns;
+	pub->n_folded = RTE_MAX(pub->n_folded, pub->current->n_backends);
 	fold_loads(pub);
 	fold_vip_loads(pub);
+}
+
+void sl_publisher_poll(struct sl_publisher *pub)
+{
+	fold_when_due(pub);
 	if (!pub->is_waiting || rte_rcu_qsbr_check(pub->io->qsbr, pub->token, false) != 1)
 		return;
 	pub->is_waiting = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "slow.h"
 
+#include "icmp_make.h"
 #include "localpkt.h"
 #include "parse.h"
 #include "rewrite.h"
@@ -136,6 +137,20 @@ uint16_t sl_slow_pin(struct sl_slow *slow, const struct sl_ip *dst)
 	return route != NULL ? want(slow, &hop, route->port, true) : SL_NEIGH_NONE;
 }
 
+void sl_slow_keep_pins(struct sl_slow *slow, const uint16_t *rows, uint32_t n_rows)
+{
+	bool is_kept[SL_NEIGH_MAX] = {false};
+
+	for (uint32_t i = 0; i < n_rows; i++) {
+		if (rows[i] != SL_NEIGH_NONE)
+			is_kept[rows[i]] = true;
+	}
+	for (uint32_t row = 0; row < slow->neighs->n_rows; row++) {
+		if (slow->neighs->rows[row].is_pinned && !is_kept[row])
+			sl_neigh_unpin(slow->neighs, (uint16_t)row, slow->now_ns);
+	}
+}
+
 // A rewritten packet whose next hop has no MAC yet.
 static void hold(struct sl_slow *slow, struct rte_mbuf *m)
 {
@@ -167,6 +182,19 @@ static bool is_vip(struct sl_slow *slow, const struct sl_ip *ip)
 	return snap != NULL && sl_snapshot_has_address(snap, ip);
 }
 
+// An address of one of our networks is answered for there and nowhere else; a VIP of no network of
+// ours, wherever somebody asks.
+static bool answers_on(struct sl_slow *slow, const struct sl_ip *ip, uint16_t port)
+{
+	const struct sl_route *route;
+	struct sl_ip hop;
+
+	if (!is_vip(slow, ip) && !sl_route_is_own_address(slow->routes, ip))
+		return false;
+	route = sl_route_find(slow->routes, ip, &hop);
+	return route == NULL || !route->is_connected || route->port == port;
+}
+
 static void neighbour_message(struct sl_slow *slow, struct rte_mbuf *m)
 {
 	struct sl_pkt *pkt = sl_pkt_of(m);
@@ -180,13 +208,30 @@ static void neighbour_message(struct sl_slow *slow, struct rte_mbuf *m)
 		if (row != SL_NEIGH_NONE)
 			release_held(slow, row, true);
 	}
-	if (msg.kind == SL_NEIGH_MSG_ASKS &&
-	    (is_vip(slow, &msg.target) || sl_route_is_own_address(slow->routes, &msg.target)))
+	if (msg.kind == SL_NEIGH_MSG_ASKS && answers_on(slow, &msg.target, pkt->in_port))
 		send_frame(slow, frame,
 		           sl_build_tell(frame, sizeof(frame), pkt, &msg,
 		                         slow->io->ports->macs[pkt->in_port]),
 		           pkt->in_port);
 	end(slow, m, SL_DROP_CONSUMED);
+}
+
+// A packet that ended at a worker, whose sender is to know. Spoken from the address of the port
+// that leads to it (RFC 1812 4.3.2.4).
+static void tell_sender(struct sl_slow *slow, struct rte_mbuf *m)
+{
+	const struct sl_pkt *pkt = sl_pkt_of(m);
+	const struct sl_icmp_error error = {
+		.type = pkt->is_v6 ? SL_ICMP6_TIME_EXCEEDED : SL_ICMP4_TIME_EXCEEDED,
+		.source = sl_route_source(slow->routes, &pkt->tuple.src)};
+	uint8_t frame[SL_ICMP_MAKE_MAX_BYTES];
+
+	if (error.source != NULL)
+		send_frame(slow, frame,
+		           sl_icmp_make_error(frame, sizeof(frame), pkt,
+		                              slow->io->ports->macs[pkt->in_port], &error),
+		           pkt->in_port);
+	end(slow, m, pkt->drop);
 }
 
 static void handle(struct sl_slow *slow, struct rte_mbuf *m)
@@ -195,6 +240,8 @@ static void handle(struct sl_slow *slow, struct rte_mbuf *m)
 
 	if (pkt->verdict == SL_VERDICT_RESOLVE)
 		hold(slow, m);
+	else if (pkt->wants_error)
+		tell_sender(slow, m);
 	else if (pkt->kind == SL_PKT_ARP || pkt->kind == SL_PKT_ND)
 		neighbour_message(slow, m);
 	else if (sl_echo_reply(pkt, slow->io->ports->macs[pkt->in_port]))
@@ -231,11 +278,13 @@ void sl_slow_announce(struct sl_slow *slow, const struct sl_ip *address)
 {
 	uint8_t frame[SL_LOCALPKT_MAX_BYTES];
 
-	for (uint16_t p = 0; p < slow->io->ports->n_ports; p++)
-		send_frame(
-			slow, frame,
-			sl_build_announce(frame, sizeof(frame), address, slow->io->ports->macs[p]),
-			p);
+	for (uint16_t p = 0; p < slow->io->ports->n_ports; p++) {
+		const uint8_t *mac = slow->io->ports->macs[p];
+
+		if (answers_on(slow, address, p))
+			send_frame(slow, frame,
+			           sl_build_announce(frame, sizeof(frame), address, mac), p);
+	}
 }
 
 void sl_slow_fini(struct sl_slow *slow)

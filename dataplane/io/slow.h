@@ -3,7 +3,8 @@
 // wait for a neighbour. Single writer of the neighbour table.
 //
 // Bounds:  3 packets wait per neighbour, SL_SLOW_HELD in all, until it answers or is given up.
-// Answers: for our port addresses on their port, for VIPs on every port.
+// Answers: for our port addresses and VIPs on the port of their network, for VIPs of no network of
+//          ours on every port.
 // Thread:  main core.
 #ifndef SLUICE_IO_SLOW_H
 #define SLUICE_IO_SLOW_H
@@ -12,7 +13,6 @@
 
 #define SL_SLOW_HELD      512
 #define SL_SLOW_TICK_ROWS 2048 // neighbour rows looked at per turn
-#define SL_SLOW_TICK_NS   (100 * SL_NS_PER_MS)
 
 struct sl_slow_held {
 	struct rte_mbuf *m;
@@ -37,10 +37,14 @@ void sl_slow_init(struct sl_slow *slow, struct sl_io *io, struct sl_neigh_table 
 // no route leads there or the table is full.
 uint16_t sl_slow_pin(struct sl_slow *slow, const struct sl_ip *dst);
 
+// Of all pinned neighbours keep only these rows (SL_NEIGH_NONE is skipped) and the gateways.
+void sl_slow_keep_pins(struct sl_slow *slow, const uint16_t *rows, uint32_t n_rows);
+
 // Take what the workers handed over; run timers. True if there was a packet.
 bool sl_slow_poll(struct sl_slow *slow, uint64_t now_ns);
 
-// Tell the network that an address is here: gratuitous ARP or unsolicited NA on every port.
+// Tell the network that an address is here: gratuitous ARP or unsolicited NA on the ports
+// where we answer for it.
 void sl_slow_announce(struct sl_slow *slow, const struct sl_ip *address);
 
 void sl_slow_fini(struct sl_slow *slow);

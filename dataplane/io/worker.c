@@ -82,11 +82,23 @@ static void transmit(struct sl_worker *worker, struct rte_mbuf *m, uint32_t port
 	worker->tx[port][worker->n_tx[port]++] = m;
 }
 
+// A tunnel header was put before the packet, or it became a shorter one. What the device was to do
+// or has said about the old packet is void.
+static void follow(struct rte_mbuf *m, const struct sl_pkt *pkt)
+{
+	m->data_off = (uint16_t)(pkt->data - (uint8_t *)m->buf_addr);
+	m->data_len = (uint16_t)pkt->len;
+	m->pkt_len = pkt->len;
+	m->ol_flags &= RTE_MBUF_F_EXTERNAL | RTE_MBUF_F_INDIRECT;
+}
+
 // Carry out what was decided.
 static void obey(struct sl_worker *worker, struct sl_pkt *pkt)
 {
 	struct rte_mbuf *m = sl_mbuf_of(pkt);
 
+	if (unlikely(pkt->data != rte_pktmbuf_mtod(m, uint8_t *) || pkt->len != m->pkt_len))
+		follow(m, pkt);
 	switch (pkt->verdict) {
 	case SL_VERDICT_SEND:
 		transmit(worker, m, pkt->out_port);
@@ -129,6 +141,7 @@ static void receive_one(struct sl_worker *worker, struct rte_mbuf *m, uint32_t p
 	pkt->data = rte_pktmbuf_mtod(m, uint8_t *);
 	pkt->len = rte_pktmbuf_data_len(m);
 	pkt->in_port = (uint16_t)port;
+	pkt->headroom = rte_pktmbuf_headroom(m);
 	sl_forward_classify(&worker->fw, pkt);
 	if (likely(pkt->verdict == SL_VERDICT_DECIDE))
 		queue_decision(worker, pkt);
@@ -284,13 +297,16 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 	worker->index = index;
 	worker->flow_bytes = sl_flow_table_bytes(params->n_flows);
 	worker->flow_memory = map_zeroed(worker->flow_bytes);
-	worker->loads = calloc(2 * SL_MAX_BACKENDS, sizeof(*worker->loads));
-	if (worker->flow_memory == NULL || worker->loads == NULL)
+	worker->loads = calloc(2 * SL_MAX_BACKENDS + SL_MAX_VIPS, sizeof(*worker->loads));
+	worker->frags = malloc(sizeof(*worker->frags));
+	if (worker->flow_memory == NULL || worker->loads == NULL || worker->frags == NULL)
 		goto err;
+	sl_frag_init(worker->frags, &params->table_key);
 	worker->fw = (struct sl_forwarder){
 		.worker = index,
 		.n_workers = io->n_workers,
 		.flows = sl_flow_table_init(worker->flow_memory, worker->flow_bytes, &flow_params),
+		.frags = worker->frags,
 		.routes = params->routes,
 		.neighs = params->neighs,
 		.others_load = params->others_load,
@@ -298,6 +314,7 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 		.limits = params->limits,
 		.own_load = worker->loads,
 		.entries = worker->loads + SL_MAX_BACKENDS,
+		.own_vip_load = worker->loads + 2 * SL_MAX_BACKENDS,
 		.port_macs = (const uint8_t(*)[6])io->ports->macs,
 		.steer_seed = params->steer_seed,
 	};
@@ -323,6 +340,7 @@ void sl_worker_free(struct sl_worker *worker)
 	if (worker->flow_memory != NULL)
 		munmap(worker->flow_memory, worker->flow_bytes);
 	free(worker->loads);
+	free(worker->frags);
 	free(worker);
 }
 

@@ -48,9 +48,10 @@ struct sl_worker {
 	struct sl_pkt *decide[SL_BURST * 2];
 	uint32_t n_decide;
 	uint32_t idle_us;
+	struct sl_frag_table *frags;
 	void *flow_memory; // of the table
 	size_t flow_bytes;
-	uint32_t *loads; // own_load, then entries
+	uint32_t *loads; // own_load, entries, own_vip_load
 };
 
 // Makes rings and the QSBR variable. ports and stats are set by the caller first. 0 or -errno.

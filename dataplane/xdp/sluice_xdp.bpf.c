@@ -4,8 +4,9 @@
 //
 // Rules for shared (the first that speaks decides):
 //   to an address the kernel holds         kernel (its probes to the backends come back this way)
-//   to a VIP or an address of ours         socket, whatever it is: fragments are counted there
+//   to a VIP or an address of ours         socket, whatever it is
 //   TCP, UDP from a backend's endpoint     socket
+//   fragment of these from a backend       socket: all parts go one way, and most have no ports
 //   ICMP error about a packet to a backend socket
 //   ARP, NS asking for or telling ours     socket
 //   anything else                          kernel
@@ -178,9 +179,10 @@ static __always_inline _Bool is_ours_v4(struct cursor *c)
 	held_by = holder(&dst);
 	if (held_by != 0)
 		return held_by == SL_XDP_OURS;
-	if (ip->frag_off & bpf_htons(IP_FRAG_MASK))
-		return 0;
 	mapped(&src, &ip->saddr);
+	if (ip->frag_off & bpf_htons(IP_FRAG_MASK))
+		return (ip->protocol == IPPROTO_TCP || ip->protocol == IPPROTO_UDP) &&
+		       is_backend(&src, 0, 0);
 	c->at += ip->ihl * 4;
 	switch (ip->protocol) {
 	case IPPROTO_TCP:
@@ -194,7 +196,8 @@ static __always_inline _Bool is_ours_v4(struct cursor *c)
 }
 
 // Moves the cursor over extension headers; returns the protocol behind them, or IPPROTO_NONE when
-// there are too many. A fragment header is not skipped: what follows it need not be ports.
+// there are too many. A fragment header is not skipped: what follows it need not be ports (and an
+// atomic fragment, whole as it is, goes where the others go).
 static __always_inline __u8 skip_ext_headers(struct cursor *c, __u8 next)
 {
 	for (int i = 0; i <= MAX_EXT_HEADERS; i++) {
@@ -208,6 +211,16 @@ static __always_inline __u8 skip_ext_headers(struct cursor *c, __u8 next)
 		c->at += (ext->hdrlen + 1) * 8;
 	}
 	return IPPROTO_NONE;
+}
+
+static __always_inline _Bool is_fragment_of_backend(const struct cursor *c,
+                                                    const struct sl_xdp_address *src)
+{
+	const struct ipv6_opt_hdr *fragment = c->at;
+
+	if ((const void *)(fragment + 1) > c->end || fragment->nexthdr == IPPROTO_ICMPV6)
+		return 0;
+	return is_backend(src, 0, 0);
 }
 
 static __always_inline _Bool is_ours_v6(struct cursor *c)
@@ -230,6 +243,8 @@ static __always_inline _Bool is_ours_v6(struct cursor *c)
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:
 		return is_return_traffic(c, proto, &address);
+	case IPPROTO_FRAGMENT:
+		return is_fragment_of_backend(c, &address);
 	case IPPROTO_ICMPV6:
 		return is_ours_by_icmp_v6(c);
 	default:

@@ -23,7 +23,8 @@ struct sl_xdp_address {
 	__u8 bytes[16];
 };
 
-// port_be 0: any port of the protocol. Both 0: the address alone, for ICMP errors about it.
+// port_be 0: any port of the protocol. Both 0: the address alone, for ICMP errors about it
+// and fragments from it.
 struct sl_xdp_endpoint {
 	struct sl_xdp_address address;
 	__u16 port_be;

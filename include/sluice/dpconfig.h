@@ -34,7 +34,9 @@ struct sl_dp_port {
 	uint8_t kind;                        // enum sl_device_kind
 	uint8_t mode;                        // enum sl_port_mode
 	uint8_t n_addresses;
-	uint8_t zero[5];
+	uint8_t zero;
+	uint16_t mtu_bytes; // 0 = SL_MTU_DEFAULT_BYTES
+	uint8_t zero2[2];
 	struct sl_prefix addresses[SL_MAX_PORT_ADDRESSES];
 };
 

@@ -12,7 +12,9 @@
 	X(BAD_ADDRESS, "bad_address", "source or destination can never be forwarded (martian)")    \
 	X(SOURCE_ROUTE, "source_route", "IPv4 source routing or IPv6 type 0 routing header")       \
 	X(EXT_HEADERS, "ext_headers", "IPv6 extension header chain longer than the walk allows")   \
-	X(FRAGMENT, "fragment", "IP fragment of traffic that needs ports")                         \
+	X(FRAGMENT, "fragment", "IP fragment of a protocol that is not followed (not TCP or UDP)") \
+	X(FRAGMENT_BAD, "fragment_bad", "IP fragment too small, overlapping or past the end")      \
+	X(FRAGMENT_EARLY, "fragment_early", "IP fragment whose first one is not known (any more)") \
 	X(NOT_FOR_US, "not_for_us", "destination MAC is not ours or protocol not handled here")    \
 	X(NO_VIP, "no_vip", "no service has this address, protocol and port")                      \
 	X(NO_FLOW, "no_flow", "mid-connection or return packet without a flow")                    \
@@ -22,8 +24,11 @@
 	X(SOURCE_LIMIT, "source_limit", "the client's prefix is at limits.source-new-flows")       \
 	X(DENIED, "denied", "the VIP's allow and deny lists keep this client out")                 \
 	X(TABLE_FULL, "table_full", "no room for a flow; raise flows in dataplane.yaml")           \
-	X(NO_PORT, "no_port", "fullnat found no free local port within its search bound")          \
-	X(NO_LOCAL_ADDRESS, "no_local_address", "fullnat needs a port address of this family")     \
+	X(NO_PORT, "no_port", "no free local port (fullnat), or client port in use there (nat)")   \
+	X(NO_LOCAL_ADDRESS, "no_local_address",                                                    \
+	  "fullnat and tunnels need a port address of the backend's family")                       \
+	X(TOO_BIG, "too_big", "packet and tunnel header exceed the port's mtu")                    \
+	X(NO_HEADROOM, "no_headroom", "no room in the packet buffer for the tunnel header")        \
 	X(TTL, "ttl", "TTL or hop limit would reach zero")                                         \
 	X(NO_ROUTE, "no_route", "no connected network or route leads to the next hop")             \
 	X(NEIGHBOUR, "neighbour", "the next hop did not answer ARP or neighbour discovery")        \

@@ -33,11 +33,40 @@ struct sl_ip {
 };
 
 enum sl_forward {
-	SL_FORWARD_NAT,     // destination rewritten, client address kept
-	SL_FORWARD_FULLNAT, // source becomes a local address and port too
-	SL_FORWARD_DSR_L2,  // only the destination MAC changes; replies bypass us
+	SL_FORWARD_NAT,      // destination rewritten, client address kept
+	SL_FORWARD_FULLNAT,  // source becomes a local address and port too
+	SL_FORWARD_DSR_L2,   // only the destination MAC changes; replies bypass us
+	SL_FORWARD_DSR_IPIP, // inside another IP packet to the backend; replies bypass us
+	SL_FORWARD_DSR_GUE,  // the same with UDP and GUE between the two, for routers that hash
+	                     // ports
 	SL_FORWARD_COUNT
 };
+
+// The client's packet reaches the backend as it is, and the backend answers it directly.
+static inline bool sl_forward_is_dsr(unsigned int forward)
+{
+	return forward >= SL_FORWARD_DSR_L2;
+}
+
+// The packet travels inside another one, which makes it longer; the backend may be of the other
+// family.
+static inline bool sl_forward_is_tunnel(unsigned int forward)
+{
+	return forward >= SL_FORWARD_DSR_IPIP;
+}
+
+// What keeps packets that would not fit after encapsulation from being lost.
+enum sl_mtu_guard {
+	SL_MTU_GUARD_BOTH,
+	SL_MTU_GUARD_CLAMP_MSS, // lower the MSS that a SYN announces
+	SL_MTU_GUARD_TOO_BIG,   // tell the sender by ICMP
+	SL_MTU_GUARD_COUNT
+};
+
+#define SL_MTU_DEFAULT_BYTES 1500 // of a port: IP packet, without Ethernet header and VLAN tags
+// An IPv6 packet of 1280 bytes, which nobody may refuse, and the longest tunnel header fit.
+#define SL_MTU_MIN_BYTES 1332
+#define SL_MTU_MAX_BYTES 2000 // what one packet buffer holds, tags included
 
 enum sl_balance {
 	SL_BALANCE_WEIGHTED,          // smooth weighted round-robin

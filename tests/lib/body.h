@@ -29,6 +29,7 @@ struct sl_body_pool {
 	uint32_t limit_new_flows_per_s;
 	struct sl_wire_quic quics[2]; // their pool is filled in
 	uint32_t n_quics;             // server ids of backends are then n, ..., 2, 1
+	uint8_t mtu_guard;
 };
 
 struct sl_body_vip {

@@ -90,6 +90,12 @@ static void check_inside(const struct sl_pkt *pkt, uint64_t seed)
 	REQUIRE(pkt->payload_off >= pkt->l4_off && pkt->payload_off <= l4_end, seed);
 	REQUIRE(pkt->is_v6 != sl_ip_is_v4(&pkt->tuple.src), seed);
 	REQUIRE(pkt->is_v6 != sl_ip_is_v4(&pkt->tuple.dst), seed);
+	REQUIRE(pkt->kind != SL_PKT_FRAGMENT || pkt->is_fragment, seed);
+	if (pkt->is_fragment) {
+		REQUIRE(pkt->frag_bytes > 0 && pkt->frag_bytes >= pkt->l4_bytes, seed);
+		REQUIRE(pkt->frag_off_bytes + pkt->frag_bytes <= UINT16_MAX, seed);
+		REQUIRE((pkt->frag_off_bytes == 0) == (pkt->kind != SL_PKT_FRAGMENT), seed);
+	}
 	if (pkt->kind != SL_PKT_ICMP_ERROR)
 		return;
 	REQUIRE(pkt->inner_l3_off >= pkt->payload_off, seed);
@@ -109,7 +115,11 @@ static bool is_same_parse(const struct sl_pkt *a, const struct sl_pkt *b)
 		return true;
 	if (a->ttl != b->ttl || a->l4_off != b->l4_off || a->l4_bytes != b->l4_bytes ||
 	    a->payload_off != b->payload_off || a->icmp_type != b->icmp_type ||
-	    a->tcp_seq != b->tcp_seq)
+	    a->tcp_seq != b->tcp_seq || a->is_fragment != b->is_fragment)
+		return false;
+	if (a->is_fragment && (a->has_more_fragments != b->has_more_fragments ||
+	                       a->frag_off_bytes != b->frag_off_bytes ||
+	                       a->frag_bytes != b->frag_bytes || a->frag_id_be != b->frag_id_be))
 		return false;
 	return a->kind != SL_PKT_ICMP_ERROR ||
 	       (memcmp(&a->inner, &b->inner, sizeof(a->inner)) == 0 &&
@@ -134,7 +144,7 @@ static void check_rewrite(struct sl_pkt *pkt, uint64_t seed)
 
 	if (pkt->kind == SL_PKT_ICMP_ERROR)
 		sl_rewrite_icmp_error(pkt, &to, &inner);
-	else if (pkt->kind == SL_PKT_TCP || pkt->kind == SL_PKT_UDP)
+	else if (pkt->kind == SL_PKT_TCP || pkt->kind == SL_PKT_UDP || pkt->kind == SL_PKT_FRAGMENT)
 		sl_rewrite_tuple(pkt, &to);
 	else
 		return;
@@ -159,7 +169,7 @@ static void check_input(const struct guard *guard, const uint8_t *bytes, size_t 
 	a.data = n_bytes > 0 ? memcpy(exact, bytes, n_bytes) : exact;
 	b.data = guard_copy(guard, bytes, n_bytes);
 	a.len = b.len = (uint32_t)n_bytes;
-	b.is_v6 = false; // 0xff is no bool
+	b.is_v6 = b.has_more_fragments = false; // 0xff is no bool
 	result = sl_parse(&a);
 	REQUIRE(result == sl_parse(&b), seed);
 	REQUIRE(result == -1 || (result >= 0 && result < SL_DROP_COUNT), seed);
@@ -237,7 +247,8 @@ static size_t make_garbage(uint8_t *frame, uint64_t *state)
 	if (types[type] == SL_ETHERTYPE_IPV4) {
 		frame[14] = (uint8_t)(0x45 + random_below(state, 3));
 		sl_store16_host(frame + 16, (uint16_t)random_below(state, 256));
-		sl_store16_host(frame + 20, 0);
+		sl_store16_host(frame + 20,
+		                random_below(state, 4) == 0 ? (uint16_t)sl_check_random(state) : 0);
 		frame[23] = protos[random_below(state, 4)];
 		frame[26] &= 0x7e;
 	} else if (types[type] == SL_ETHERTYPE_IPV6) {

@@ -122,6 +122,9 @@ static const uint8_t long_ext_tcp[24] = {TCP, 2, 1, 20};
 static const uint8_t four_ext_tcp[32] = {PAD, PAD, PAD, TCP, 0, 1, 4, 0, 0, 0, 0};
 static const uint8_t many_ext_tcp[48] = {PAD, PAD, PAD, PAD, PAD, TCP, 0, 1, 4, 0, 0, 0, 0};
 static const uint8_t frag_tcp[8] = {TCP, 0, 0, 1, 0, 0, 0, 7};
+static const uint8_t later_udp[8] = {UDP, 0, 5, 0, 0, 0, 0, 7};
+static const uint8_t frag_icmp6[8] = {ICMP6, 0, 0, 1, 0, 0, 0, 7};
+static const uint8_t ext_frag_tcp[16] = {FRAG, 0, 1, 4, 0, 0, 0, 0, TCP, 0, 5, 1, 0, 0, 0, 7};
 
 // clang-format off
 static const struct wire_case cases[] = {
@@ -144,8 +147,14 @@ static const struct wire_case cases[] = {
 	{"v4 backend on any port", "10.0.0.12", CLIENT4, UDP, .sport = 4791, .is_ours = true},
 	{"v4 backend on any port, other protocol", "10.0.0.12", CLIENT4, TCP, .sport = 4791},
 	{"v4 reply of a backend to a probe", "10.0.0.11", "10.0.0.5", TCP, .sport = 8000},
-	{"v4 fragment of a reply", "10.0.0.11", CLIENT4, TCP, .sport = 8000, .frag = 0x0001},
-	{"v4 first fragment of a reply", "10.0.0.11", CLIENT4, TCP, .sport = 8000, .frag = 0x2000},
+	{"v4 fragment of a reply", "10.0.0.11", CLIENT4, TCP, .sport = 8000, .frag = 0x0001,
+	 .is_ours = true},
+	{"v4 first fragment of a reply", "10.0.0.12", CLIENT4, UDP, .sport = 8000, .frag = 0x2000,
+	 .is_ours = true},
+	{"v4 fragment of a backend's echo", "10.0.0.11", CLIENT4, ICMP, 8, .frag = 0x2000},
+	{"v4 fragment of somebody else", "10.0.0.13", CLIENT4, TCP, .sport = 8000, .frag = 0x0001},
+	{"v4 fragment of a reply to a probe", "10.0.0.11", "10.0.0.5", TCP, .sport = 8000,
+	 .frag = 0x2000},
 	{"v4 error about a packet to a backend", "10.0.0.254", CLIENT4, ICMP, 3,
 	 .quote_dst = "10.0.0.11", .is_ours = true},
 	{"v4 time exceeded on the way to a backend", "10.0.0.254", CLIENT4, ICMP, 11,
@@ -175,8 +184,18 @@ static const struct wire_case cases[] = {
 	 .ext = four_ext_tcp, .ext_bytes = 32, .ext_next = OPTS, .is_ours = true},
 	{"v6 reply behind more than are followed", "2001:db8:1::11", CLIENT6, TCP, .sport = 8000,
 	 .ext = many_ext_tcp, .ext_bytes = 48, .ext_next = OPTS},
-	{"v6 fragment of a reply", "2001:db8:1::11", CLIENT6, TCP, .sport = 8000, .ext = frag_tcp,
-	 .ext_bytes = 8, .ext_next = FRAG},
+	{"v6 first fragment of a reply", "2001:db8:1::11", CLIENT6, TCP, .sport = 8000,
+	 .ext = frag_tcp, .ext_bytes = 8, .ext_next = FRAG, .is_ours = true},
+	{"v6 later fragment of a reply", "2001:db8:1::12", CLIENT6, UDP, .ext = later_udp,
+	 .ext_bytes = 8, .ext_next = FRAG, .is_ours = true},
+	{"v6 fragment of a reply behind options", "2001:db8:1::11", CLIENT6, TCP, .sport = 8000,
+	 .ext = ext_frag_tcp, .ext_bytes = 16, .ext_next = OPTS, .is_ours = true},
+	{"v6 fragment of a backend's echo", "2001:db8:1::11", CLIENT6, ICMP6, 128,
+	 .ext = frag_icmp6, .ext_bytes = 8, .ext_next = FRAG},
+	{"v6 fragment of somebody else", "2001:db8:1::13", CLIENT6, TCP, .sport = 8000,
+	 .ext = frag_tcp, .ext_bytes = 8, .ext_next = FRAG},
+	{"v6 fragment of a reply to a probe", "2001:db8:1::11", "2001:db8:1::5", TCP, .sport = 8000,
+	 .ext = frag_tcp, .ext_bytes = 8, .ext_next = FRAG},
 	{"v6 packet too big for a backend", "2001:db8:1::fe", CLIENT6, ICMP6, 2,
 	 .quote_dst = "2001:db8:1::11", .is_ours = true},
 	{"v6 error about somebody else", "2001:db8:1::fe", CLIENT6, ICMP6, 2,

@@ -162,6 +162,18 @@ static int receive(struct fake_dataplane *fake, struct sl_ipc_request *request)
 	return body_fd;
 }
 
+// What the main core and the workers write into the segment.
+static void beat(struct fake_dataplane *fake)
+{
+	struct sl_stats_header *h = fake->stats;
+
+	sl_stat_set(&h->heartbeat_ns, uv_hrtime());
+	sl_stat_set(&h->generation, fake->generation);
+	sl_stat_set(&h->epoch, fake->epoch);
+	for (uint32_t w = 0; w < FAKE_WORKERS; w++)
+		sl_stat_set(&sl_stats_worker_at(h, w)->epoch, fake->epoch);
+}
+
 static void on_message(uv_poll_t *poll, int status, int events)
 {
 	struct fake_dataplane *fake = poll->data;
@@ -193,6 +205,7 @@ static void on_message(uv_poll_t *poll, int status, int events)
 	reply.epoch = reply.epoch_acked = fake->epoch;
 	reply.n_workers = FAKE_WORKERS;
 	((struct sl_stats_header *)fake->stats)->magic = SL_STATS_MAGIC + (fault == FAKE_BAD_STATS);
+	beat(fake);
 	corrupt(&reply, fault);
 	if (fault == FAKE_HANG_UP)
 		hang_up(fake);
@@ -222,6 +235,17 @@ static void on_connect(uv_poll_t *poll, int status, int events)
 	hang_up(fake);
 	fake->fd = fd;
 	fake->connected = watch(fake, fd, on_message);
+}
+
+void fake_set_flows(struct fake_dataplane *fake, uint64_t backend_id, uint64_t n)
+{
+	sl_stat_set(&sl_stats_backend_slot_at(fake->stats, 0)->id, backend_id);
+	sl_stat_set(&sl_stats_backend_at(fake->stats, 0, 0)->flows_active, n);
+}
+
+void fake_set_drops(struct fake_dataplane *fake, unsigned int reason, uint64_t n)
+{
+	sl_stat_set(&sl_stats_worker_at(fake->stats, 0)->drops[reason], n);
 }
 
 void fake_start(struct fake_dataplane *fake, uv_loop_t *loop, const char *path, uint64_t instance)

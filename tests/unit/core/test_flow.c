@@ -357,6 +357,94 @@ START_TEST(impossible_parameters_are_refused)
 }
 END_TEST
 
+// A burst longer than the hash's lanes, both families and directions mixed, every third unknown, an
+// ICMP error among them.
+START_TEST(a_burst_finds_what_single_lookups_find)
+{
+	struct sl_pkt packets[SL_FLOW_BURST], *pkts[SL_FLOW_BURST];
+	struct sl_flow_hit hits[SL_FLOW_BURST];
+	const uint32_t n = _i == 0 ? SL_FLOW_BURST : (uint32_t)_i;
+	struct fixture f;
+
+	fixture_init(&f, 200, 0);
+	memset(packets, 0, sizeof(packets));
+	for (uint32_t i = 0; i < n; i++) {
+		bool is_v6 = i % 5 == 0;
+		struct sl_flow_new new = flow_of(1000 + i, 0, is_v6);
+
+		if (i % 3 != 0)
+			ck_assert_ptr_nonnull(sl_flow_add(f.ft, &new, 0));
+		packets[i].tuple = i % 2 == 0 ? new.c2s : new.s2c;
+		packets[i].is_v6 = is_v6;
+		packets[i].kind = i == 7 ? SL_PKT_ICMP_ERROR : SL_PKT_TCP;
+		pkts[i] = &packets[i];
+	}
+	sl_flow_find_burst(f.ft, pkts, n, hits);
+	for (uint32_t i = 0; i < n; i++) {
+		enum sl_dir dir = SL_DIR_C2S;
+		struct sl_flow *flow = i == 7 ? NULL : find(&f, &packets[i].tuple, &dir);
+
+		ck_assert_ptr_eq(hits[i].flow, flow);
+		ck_assert(i == 7 || (flow != NULL) == (i % 3 != 0));
+		ck_assert(flow == NULL || hits[i].dir == dir);
+		ck_assert(i == 7 || packets[i].hash == sl_flow_hash(f.ft, &packets[i].tuple));
+	}
+	fixture_fini(&f);
+}
+END_TEST
+
+START_TEST(changes_count_flows_that_come_and_go)
+{
+	struct fixture f;
+	struct sl_flow_new new = flow_of(1, 0, false);
+	struct sl_flow *flow;
+	uint32_t before;
+
+	fixture_init(&f, 10, 0);
+	before = sl_flow_changes(f.ft);
+	flow = sl_flow_add(f.ft, &new, 0);
+	ck_assert_uint_eq(sl_flow_changes(f.ft), before + 1);
+	ck_assert_ptr_null(sl_flow_add(f.ft, &new, 0));
+	ck_assert_uint_eq(sl_flow_changes(f.ft), before + 1);
+	sl_flow_remove(f.ft, flow);
+	ck_assert_uint_eq(sl_flow_changes(f.ft), before + 2);
+	fixture_fini(&f);
+}
+END_TEST
+
+// Every family inside and outside; what is read back is what was put in, and one bit of the
+// client's address makes another flow.
+START_TEST(a_tunnel_leads_to_a_backend_of_either_family)
+{
+	const bool is_v6 = _i & 1, is_to_v6 = _i & 2;
+	const uint8_t kind = _i & 4 ? SL_FLOW_IS_GUE : SL_FLOW_IS_IPIP;
+	struct sl_flow_new new = flow_of(77, SL_FLOW_IS_DSR | kind, is_v6);
+	struct sl_tuple to_backend, from_client;
+	struct sl_flow *flow;
+	struct fixture f;
+	enum sl_dir dir;
+
+	new.s2c.src = host(is_to_v6, 4, 7);
+	fixture_init(&f, 64, 0);
+	flow = sl_flow_add(f.ft, &new, 0);
+	ck_assert_ptr_nonnull(flow);
+	ck_assert_ptr_eq(find(&f, &new.c2s, &dir), flow);
+	ck_assert_uint_eq(flow->flags & SL_FLOW_IS_TUNNEL, kind);
+	to_backend = sl_flow_tuple_to_backend(f.ft, flow);
+	from_client = sl_flow_tuple_from_client(f.ft, flow);
+	ck_assert(sl_ip_equal(&to_backend.dst, &new.s2c.src));
+	ck_assert_mem_eq(&from_client, &new.c2s, sizeof(from_client));
+	new.c2s.src.bytes[15] ^= 1;
+	ck_assert(!has(&f, &new.c2s));
+	new.c2s.src.bytes[15] ^= 1;
+	sl_flow_remove(f.ft, flow);
+	ck_assert(!has(&f, &new.c2s));
+	new.flags = SL_FLOW_IS_DSR;
+	ck_assert((sl_flow_add(f.ft, &new, 0) != NULL) == (is_v6 == is_to_v6));
+	fixture_fini(&f);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("flow");
@@ -380,6 +468,9 @@ int main(void)
 	tcase_add_test(tc, a_flow_costs_no_more_memory_than_promised);
 	tcase_add_loop_test(tc, impossible_parameters_are_refused, 0,
 	                    sizeof(impossible) / sizeof(impossible[0]));
+	tcase_add_loop_test(tc, a_burst_finds_what_single_lookups_find, 0, 12);
+	tcase_add_loop_test(tc, a_tunnel_leads_to_a_backend_of_either_family, 0, 8);
+	tcase_add_test(tc, changes_count_flows_that_come_and_go);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);
 }

@@ -247,6 +247,28 @@ START_TEST(wanting_as_pinned_keeps_a_host_for_ever)
 }
 END_TEST
 
+START_TEST(an_unpinned_neighbour_is_forgotten_like_a_host_and_a_gateway_never)
+{
+	const struct sl_ip ip = host(1);
+	struct bench b;
+	uint16_t row;
+
+	setup(&b, 1);
+	row = sl_neigh_want(&b.nt, &ip, 0, true, ms(START_MS));
+	if (_i == 1)
+		sl_neigh_make_gateway(&b.nt, row);
+	for (uint64_t t = START_MS; t < START_MS + 60000; t += TICK_MS) // pinned: asked for ever
+		sl_neigh_tick(&b.nt, row, ms(t));
+	ck_assert_uint_eq(sl_neigh_find(&b.nt, &ip, 0), row);
+	sl_neigh_unpin(&b.nt, row, ms(START_MS + 60000));
+	sl_neigh_tick(&b.nt, row, ms(START_MS + 69000));
+	ck_assert_uint_eq(sl_neigh_find(&b.nt, &ip, 0), row); // a worker may still name it
+	sl_neigh_tick(&b.nt, row, ms(START_MS + 70000));
+	ck_assert_uint_eq(sl_neigh_find(&b.nt, &ip, 0), _i == 1 ? row : SL_NEIGH_NONE);
+	teardown(&b);
+}
+END_TEST
+
 START_TEST(a_full_table_refuses_and_has_room_again_when_hosts_are_forgotten)
 {
 	struct bench b;
@@ -326,6 +348,8 @@ int main(void)
 	tcase_add_test(tc, learn_names_the_row_only_when_there_is_news);
 	tcase_add_test(tc, one_address_on_many_ports_is_as_many_neighbours);
 	tcase_add_test(tc, wanting_as_pinned_keeps_a_host_for_ever);
+	tcase_add_loop_test(tc, an_unpinned_neighbour_is_forgotten_like_a_host_and_a_gateway_never,
+	                    0, 2);
 	tcase_add_test(tc, a_full_table_refuses_and_has_room_again_when_hosts_are_forgotten);
 	tcase_add_test(tc, the_index_agrees_with_the_rows_after_any_churn);
 	return sl_check_run(suite);

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "traffic.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+
+#define CLIENTS_FIRST   0x14000000u // 20.0.0.0
+#define FLOWS_PER_HOST  16
+#define CLIENT_PORT     10000
+#define BACKEND_PORT    8000
+#define BACKENDS_FIRST  11          // 10.0.0.11
+#define PCAP_MAGIC      0xa1b2c3d4u // microsecond time stamps
+#define PCAP_SNAP_BYTES 65535
+#define PCAP_ETHERNET   1
+
+static const char *const vip_text[2] = {"203.0.113.10", "2001:db8:f::10"};
+static const char *const gateway_text[2] = {"192.0.2.254", "2001:db8:1::fe"};
+
+void bench_traffic_config(struct sl_dpconfig *config, uint64_t n_flows)
+{
+	static const struct {
+		const char *address;
+		uint8_t bits;
+	} own[] = {
+		{"192.0.2.1", 24}, {"10.0.0.1", 24}, {"2001:db8:1::1", 64}, {"2001:db8:2::1", 64}};
+	struct sl_dp_port *port = &config->ports[0];
+
+	memset(config, 0, sizeof(*config));
+	config->n_workers = 1;
+	config->n_ports = 1;
+	config->flows = n_flows;
+	snprintf(port->name, sizeof(port->name), "wire");
+	for (uint32_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		port->addresses[port->n_addresses++] = (struct sl_prefix){
+			.address = sl_packet_ip(own[i].address), .bits = own[i].bits};
+	config->n_routes = 2;
+	config->routes[0].to.address = sl_packet_ip("0.0.0.0");
+	config->routes[1].to.address = sl_packet_ip("::");
+	for (uint32_t i = 0; i < 2; i++)
+		config->routes[i].via = sl_packet_ip(gateway_text[i]);
+}
+
+static void backend_text(char *text, size_t n_bytes, uint32_t i, bool is_v6)
+{
+	snprintf(text, n_bytes, is_v6 ? "2001:db8:2::%u" : "10.0.0.%u", BACKENDS_FIRST + i);
+}
+
+struct sl_wire_header *bench_traffic_body(const struct bench_traffic *traffic)
+{
+	struct sl_body_vip vip = {vip_text[traffic->is_v6], BENCH_PORT, BENCH_PORT, IPPROTO_TCP, 0};
+	struct sl_body_pool pool = {.forward = traffic->forward,
+	                            .balance = SL_BALANCE_WEIGHTED,
+	                            .n_backends = BENCH_BACKENDS};
+	const bool is_dsr = traffic->forward == SL_FORWARD_DSR_L2;
+	char names[BENCH_BACKENDS][32];
+
+	_Static_assert(BENCH_BACKENDS <= SL_BODY_BACKENDS, "they fit");
+	for (uint32_t i = 0; i < BENCH_BACKENDS; i++) {
+		backend_text(names[i], sizeof(names[i]), i, traffic->is_v6);
+		pool.backends[i] =
+			(struct sl_body_backend){names[i], is_dsr ? 0 : BACKEND_PORT, 1000};
+	}
+	return sl_body_config(&(struct sl_body_spec){1, 1, &vip, 1, &pool, 1});
+}
+
+static struct sl_packet_spec fit_to_frame(struct sl_packet_spec spec)
+{
+	const uint32_t headers = 14 + (sl_ip_is_v4(&spec.dst) ? 20 : 40) + 20;
+
+	if (headers < BENCH_FRAME_BYTES)
+		spec.padding_bytes = (uint16_t)(BENCH_FRAME_BYTES - headers);
+	return spec;
+}
+
+struct sl_packet_spec bench_traffic_from_client(const struct bench_traffic *traffic, uint32_t i,
+                                                uint8_t tcp_flags)
+{
+	struct sl_packet_spec spec = {.proto = IPPROTO_TCP,
+	                              .dport = BENCH_PORT,
+	                              .sport = (uint16_t)(CLIENT_PORT + i % FLOWS_PER_HOST),
+	                              .tcp_seq = i,
+	                              .tcp_flags = tcp_flags};
+	uint32_t host_be = htonl(CLIENTS_FIRST + i / FLOWS_PER_HOST);
+
+	memcpy(spec.dst_mac, traffic->mac, 6);
+	spec.src_mac[0] = 2;
+	spec.dst = sl_packet_ip(vip_text[traffic->is_v6]);
+	spec.src = sl_ip_from_v4(host_be);
+	if (traffic->is_v6) {
+		spec.src = sl_packet_ip("2001:db8:c::");
+		memcpy(&spec.src.bytes[12], &host_be, sizeof(host_be));
+	}
+	return fit_to_frame(spec);
+}
+
+struct sl_packet_spec bench_traffic_from_backend(const struct bench_traffic *traffic,
+                                                 const struct sl_tuple *sent, uint8_t tcp_flags)
+{
+	struct sl_packet_spec spec = {.proto = IPPROTO_TCP,
+	                              .src = sent->dst,
+	                              .dst = sent->src,
+	                              .sport = ntohs(sent->dport_be),
+	                              .dport = ntohs(sent->sport_be),
+	                              .tcp_seq = 1,
+	                              .tcp_flags = tcp_flags};
+
+	memcpy(spec.dst_mac, traffic->mac, 6);
+	spec.src_mac[0] = 2;
+	return fit_to_frame(spec);
+}
+
+void bench_traffic_hosts(bench_host_fn learn, void *ctx)
+{
+	for (uint32_t v6 = 0; v6 < 2; v6++) {
+		struct sl_ip ip = sl_packet_ip(gateway_text[v6]);
+		char text[32];
+
+		learn(ctx, &ip);
+		for (uint32_t i = 0; i < BENCH_BACKENDS; i++) {
+			backend_text(text, sizeof(text), i, v6 != 0);
+			ip = sl_packet_ip(text);
+			learn(ctx, &ip);
+		}
+	}
+}
+
+FILE *bench_capture_open(const char *path)
+{
+	const struct {
+		uint32_t magic;
+		uint16_t major, minor;
+		uint32_t zone, accuracy, snap_bytes, link;
+	} header = {PCAP_MAGIC, 2, 4, 0, 0, PCAP_SNAP_BYTES, PCAP_ETHERNET};
+	FILE *f = fopen(path, "w");
+
+	if (f == NULL || fwrite(&header, sizeof(header), 1, f) != 1) {
+		perror(path);
+		exit(EXIT_FAILURE);
+	}
+	return f;
+}
+
+void bench_capture_put(FILE *capture, const void *frame, uint32_t n_bytes)
+{
+	const uint32_t header[4] = {0, 0, n_bytes, n_bytes};
+
+	if (fwrite(header, sizeof(header), 1, capture) != 1 ||
+	    fwrite(frame, n_bytes, 1, capture) != 1) {
+		perror("capture");
+		exit(EXIT_FAILURE);
+	}
+}

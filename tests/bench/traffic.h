@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the benchmark's packets are: flows by number, so that nothing about them has to be stored.
+//
+// Layout:  one port "wire" carries everything: clients behind a gateway, backends connected.
+//          64-byte frames (IPv6: the least it can be), as a switch would deliver them.
+// Capture: classic pcap, read by net_pcap here and by testpmd.
+#ifndef SLUICE_BENCH_TRAFFIC_H
+#define SLUICE_BENCH_TRAFFIC_H
+
+#include <stdio.h>
+
+#include "body.h"
+#include "packets.h"
+#include "sluice/dpconfig.h"
+
+#define BENCH_FRAME_BYTES 64
+#define BENCH_BACKENDS    16
+#define BENCH_PORT        443
+
+struct bench_traffic {
+	uint8_t mac[6]; // of our port
+	uint8_t forward;
+	bool is_v6;
+};
+
+// Addresses of the port, connected networks and the way to the clients.
+void bench_traffic_config(struct sl_dpconfig *config, uint64_t n_flows);
+
+// One VIP, one weighted pool of BENCH_BACKENDS.
+struct sl_wire_header *bench_traffic_body(const struct bench_traffic *traffic);
+
+// What flow i sends to the VIP.
+struct sl_packet_spec bench_traffic_from_client(const struct bench_traffic *traffic, uint32_t i,
+                                                uint8_t tcp_flags);
+
+// What its backend answers; sent is the tuple under which the request left us.
+struct sl_packet_spec bench_traffic_from_backend(const struct bench_traffic *traffic,
+                                                 const struct sl_tuple *sent, uint8_t tcp_flags);
+
+// Every host of the wire: calls learn with the address of each backend and of the gateways.
+typedef void (*bench_host_fn)(void *ctx, const struct sl_ip *ip);
+void bench_traffic_hosts(bench_host_fn learn, void *ctx);
+
+FILE *bench_capture_open(const char *path);
+void bench_capture_put(FILE *capture, const void *frame, uint32_t n_bytes);
+
+#endif
