@@ -295,7 +295,8 @@ json_t *sl_view_flow_count(struct sl_daemon *daemon)
 			                                      integer(totals.flows_active)));
 		}
 	}
-	return json_pack("{s:o, s:o, s:o}", "total", integer(summary.flows), "capacity",
+	return json_pack("{s:b, s:o, s:o, s:o}", "connected", (int)daemon->publish.is_connected,
+	                 "total", integer(summary.flows), "capacity",
 	                 integer(summary.flow_capacity), "by_backend", list);
 }
 
@@ -319,6 +320,11 @@ json_t *sl_view_apply(const struct sl_apply_result *result)
 
 	if (result->warning != NULL)
 		json_array_append_new(warnings, json_string(result->warning));
+	if (result->own_file != NULL)
+		json_array_append_new(
+			warnings, json_sprintf("the next start, SIGHUP or plain apply of control "
+		                               "reads %s, not this file",
+		                               result->own_file));
 	if (result->report != NULL)
 		json_array_append_new(warnings, sl_view_text(result->report));
 	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "generation", integer(result->generation),

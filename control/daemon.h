@@ -37,11 +37,12 @@ struct sl_daemon_options {
 
 // How an apply ended. Pointers live for the call of done.
 struct sl_apply_result {
-	unsigned int status; // HTTP: 200, 409 busy, 422 refused, 503 data plane lost, 500
-	const char *error;   // NULL when it was applied
-	const char *next;    // what the operator can do about it
-	const char *report;  // errors of a refused file, warnings of a good one, or NULL
-	const char *warning; // or NULL
+	unsigned int status;  // HTTP: 200, 409 busy, 422 refused, 503 data plane lost, 500
+	const char *error;    // NULL when it was applied
+	const char *next;     // what the operator can do about it
+	const char *report;   // errors of a refused file, warnings of a good one, or NULL
+	const char *warning;  // or NULL
+	const char *own_file; // what the next start reads, when that is another one; or NULL
 	const struct sl_diff *diff;
 	uint64_t generation, epoch, epoch_acked;
 };

@@ -264,6 +264,9 @@ void sl_reload_finish(struct sl_daemon *daemon)
 	struct sl_apply_result result = {
 		.status = 200,
 		.warning = warn_of_dataplane(daemon),
+		.own_file = strcmp(apply->file, daemon->options.config_file) != 0
+	                            ? daemon->options.config_file
+	                            : NULL,
 		.report = apply->warnings,
 		.diff = &apply->diff,
 		.generation = apply->generation,

@@ -104,7 +104,7 @@ static uint16_t owner_of_datagram(const struct sl_forwarder *fw, const struct sl
 {
 	uint64_t words[4], hash = fw->steer_seed ^ pkt->frag_id_be;
 
-	memcpy(words, pkt->tuple.src.bytes, sizeof(words)); // both addresses
+	memcpy(words, &pkt->tuple, sizeof(words)); // both addresses
 	for (int i = 0; i < 4; i++)
 		hash = sl_mix64(hash ^ words[i]);
 	return (uint16_t)(((hash & UINT32_MAX) * fw->n_workers) >> 32);
@@ -137,9 +137,10 @@ static bool is_ours(const struct sl_forwarder *fw, const struct sl_ip *ip)
 	       sl_route_is_own_address(fw->routes, ip);
 }
 
-void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt)
+// why: as sl_parse said.
+static __attribute__((noinline)) void classify_any(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                                                   int why)
 {
-	int why = sl_parse(pkt);
 	bool is_group, is_neighbours;
 
 	if (why >= 0) {
@@ -172,6 +173,21 @@ void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt)
 				pkt->is_fragment ? owner_of_datagram(fw, pkt) : owner_of(fw, pkt);
 		pkt->verdict = pkt->owner == fw->worker ? SL_VERDICT_DECIDE : SL_VERDICT_HANDOFF;
 	}
+}
+
+void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt)
+{
+	const int why = sl_parse(pkt);
+	const uint8_t *mac = fw->port_macs[pkt->in_port];
+
+	// What nearly all packets are; classify_any says the same of them.
+	if (why < 0 && (pkt->kind == SL_PKT_TCP || pkt->kind == SL_PKT_UDP) &&
+	    memcmp(pkt->data, mac, 6) == 0 && fw->n_workers == 1 && fw->snap != NULL) {
+		pkt->owner = (uint16_t)fw->worker;
+		pkt->verdict = SL_VERDICT_DECIDE;
+		return;
+	}
+	classify_any(fw, pkt, why);
 }
 
 // A next hop by index: MAC if it is usable, else the packet waits at the main core.
@@ -217,16 +233,37 @@ void sl_forward_leave_towards(struct sl_forwarder *fw, struct sl_pkt *pkt, const
 	leave_by_hop(fw, pkt, hop);
 }
 
-void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,
-                                 const struct sl_flow *flow, const struct sl_ip *backend)
+// SL_NEIGH_NONE when the flow's backend was removed: its flows live on.
+static inline uint16_t backend_hop(const struct sl_forwarder *fw, const struct sl_flow *flow)
 {
 	const struct sl_snap_backend *be = sl_forward_backend_of(fw, flow);
 
-	if (be != NULL && be->next_hop != SL_NEIGH_NONE) {
-		leave_by_hop(fw, pkt, be->next_hop);
+	return be != NULL ? be->next_hop : SL_NEIGH_NONE;
+}
+
+void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                                 const struct sl_flow *flow, const struct sl_ip *backend)
+{
+	const uint16_t hop = backend_hop(fw, flow);
+
+	if (hop != SL_NEIGH_NONE)
+		leave_by_hop(fw, pkt, hop);
+	else
+		sl_forward_leave_towards(fw, pkt, backend, NULL);
+}
+
+// The packet is not changed, so where it goes is only in the flow.
+static void leave_dsr(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_flow *flow)
+{
+	const uint16_t hop = backend_hop(fw, flow);
+	struct sl_tuple to;
+
+	if (hop != SL_NEIGH_NONE) {
+		leave_by_hop(fw, pkt, hop);
 		return;
 	}
-	sl_forward_leave_towards(fw, pkt, backend, NULL); // removed: its flows live on
+	to = sl_flow_tuple_to_backend(fw->flows, flow);
+	sl_forward_leave_towards(fw, pkt, &to.dst, NULL);
 }
 
 // The cached hop may have been given to another neighbour since; gateways never are.
@@ -253,16 +290,18 @@ void sl_forward_expire(struct sl_forwarder *fw, struct sl_pkt *pkt)
 	pkt->verdict = SL_VERDICT_SLOW;
 }
 
-static void track_tcp(struct sl_forwarder *fw, struct sl_flow *flow, const struct sl_pkt *pkt,
-                      enum sl_dir dir)
+// Most packets there are: sl_tcp_next leaves them where they are.
+static inline bool is_midstream(const struct sl_flow *flow, const struct sl_pkt *pkt)
+{
+	return flow->state == SL_FLOW_OPEN &&
+	       !(pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_FIN | SL_TCP_RST));
+}
+
+static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct sl_flow *flow,
+                                                const struct sl_pkt *pkt, enum sl_dir dir)
 {
 	uint8_t old = flow->state;
-	uint8_t next;
-
-	// Most packets there are; sl_tcp_next says the same of them.
-	if (old == SL_FLOW_OPEN && !(pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_FIN | SL_TCP_RST)))
-		return;
-	next = sl_tcp_next(old, dir, pkt->tcp_flags, (flow->flags & SL_FLOW_IS_DSR) != 0);
+	uint8_t next = sl_tcp_next(old, dir, pkt->tcp_flags, (flow->flags & SL_FLOW_IS_DSR) != 0);
 	if (dir == SL_DIR_S2C && (pkt->tcp_flags & SL_TCP_RST) && old != SL_FLOW_RESET) {
 		struct sl_stats_backend *cell = &fw->backend_stats[flow->backend];
 
@@ -305,35 +344,38 @@ static void count(struct sl_forwarder *fw, const struct sl_flow *flow, const str
 	}
 }
 
-// To what it leaves as, one hop further on.
-static void rewrite(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_flow *flow,
-                    enum sl_dir dir)
+static __attribute__((noinline)) void rewrite_any(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                                                  const struct sl_flow *flow, enum sl_dir dir)
 {
 	struct sl_tuple to;
 
-	if (!pkt->is_v6 && pkt->kind != SL_PKT_FRAGMENT) {
-		struct sl_pair_v4 out = sl_flow_pair_out_v4(flow, dir);
-
-		sl_rewrite_pair_v4(pkt, out.addresses_be, out.ports_be);
-		return;
-	}
 	sl_rewrite_ttl(pkt);
 	to = dir == SL_DIR_C2S ? sl_flow_tuple_to_backend(fw->flows, flow)
 	                       : sl_flow_tuple_to_client(fw->flows, flow);
 	sl_rewrite_tuple(pkt, &to);
 }
 
+// To what it leaves as, one hop further on.
+static inline void rewrite(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_flow *flow,
+                           enum sl_dir dir)
+{
+	struct sl_pair_v4 out;
+
+	if (pkt->is_v6 || pkt->kind == SL_PKT_FRAGMENT) {
+		rewrite_any(fw, pkt, flow, dir);
+		return;
+	}
+	out = sl_flow_pair_out_v4(flow, dir);
+	sl_rewrite_pair_v4(pkt, out.addresses_be, out.ports_be);
+}
+
 // Direct return: nothing above the MAC changes, or the packet travels inside another one.
 static void leave_as_it_is(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow)
 {
-	struct sl_tuple to;
-
-	if (flow->flags & SL_FLOW_IS_TUNNEL) {
+	if (flow->flags & SL_FLOW_IS_TUNNEL)
 		sl_forward_through_tunnel(fw, pkt, flow);
-		return;
-	}
-	to = sl_flow_tuple_to_backend(fw->flows, flow);
-	sl_forward_leave_to_backend(fw, pkt, flow, &to.dst);
+	else
+		leave_dsr(fw, pkt, flow);
 }
 
 void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
@@ -342,16 +384,18 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 	const bool is_dsr = (flow->flags & SL_FLOW_IS_DSR) != 0;
 
 	// Before anything learns from it: nobody beyond us will ever see this packet.
-	if (pkt->ttl <= 1 &&
-	    (flow->flags & (SL_FLOW_IS_DSR | SL_FLOW_IS_TUNNEL)) != SL_FLOW_IS_DSR) {
+	if (pkt->ttl <= 1 && (!is_dsr || (flow->flags & SL_FLOW_IS_TUNNEL))) {
 		sl_forward_expire(fw, pkt);
 		return;
 	}
-	if (pkt->kind == SL_PKT_TCP)
-		track_tcp(fw, flow, pkt, dir);
-	else if (pkt->kind == SL_PKT_UDP)
+	if (pkt->kind == SL_PKT_TCP) {
+		if (!is_midstream(flow, pkt))
+			track_tcp(fw, flow, pkt, dir);
+	} else if (pkt->kind == SL_PKT_UDP) {
 		track_udp(fw, flow, dir);
-	flow->last_seen = fw->now;
+	}
+	if (flow->last_seen != fw->now) // most have it; a line not written need not be written back
+		flow->last_seen = fw->now;
 	count(fw, flow, pkt, dir);
 	if (is_dsr) {
 		leave_as_it_is(fw, pkt, flow);
@@ -469,17 +513,22 @@ static void forward_some(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t
 	uint32_t changes = sl_flow_changes(fw->flows);
 
 	for (uint32_t i = 0; i < n_pkts; i++) {
-		if (pkts[i]->is_fragment)
+		if (__builtin_expect(pkts[i]->is_fragment, 0))
 			pass_fragment(fw, pkts[i]);
 	}
 	sl_flow_find_burst(fw->flows, pkts, n_pkts, hits);
 	for (uint32_t i = 0; i < n_pkts; i++) {
-		if (pkts[i]->is_fragment && pkts[i]->verdict != SL_VERDICT_DECIDE)
+		struct sl_pkt *pkt = pkts[i];
+
+		if (__builtin_expect(pkt->is_fragment && pkt->verdict != SL_VERDICT_DECIDE, 0))
 			continue;
-		if (sl_flow_changes(fw->flows) != changes)
-			hits[i].flow = sl_flow_find(fw->flows, &pkts[i]->tuple, pkts[i]->hash,
-			                            &hits[i].dir);
-		decide(fw, pkts[i], &hits[i]);
+		if (sl_flow_changes(fw->flows) != changes && pkt->kind != SL_PKT_ICMP_ERROR)
+			hits[i].flow =
+				sl_flow_find(fw->flows, &pkt->tuple, pkt->hash, &hits[i].dir);
+		if (hits[i].flow != NULL && is_midstream(hits[i].flow, pkt))
+			sl_forward_hit(fw, pkt, hits[i].flow, hits[i].dir);
+		else
+			decide(fw, pkt, &hits[i]);
 	}
 }
 

@@ -24,12 +24,11 @@
 #include "parse.h"
 #include "traffic.h"
 
-#define RING_PKTS     1024
-#define MBUF_BYTES    (RTE_PKTMBUF_HEADROOM + 128) // a small buffer: a million of them must fit
-#define PRIVATE_BYTES RTE_ALIGN(sizeof(struct sl_pkt), RTE_MBUF_PRIV_ALIGN)
-#define MBUF_CACHE    256
-#define MBUFS_MOVING  8192
-#define N_TOGETHER    1024 // connections whose packets are interleaved
+#define RING_PKTS    1024
+#define MBUF_BYTES   (RTE_PKTMBUF_HEADROOM + 128) // a small buffer: a million of them must fit
+#define MBUF_CACHE   256
+#define MBUFS_MOVING 8192
+#define N_TOGETHER   1024 // connections whose packets are interleaved
 
 enum kind { KIND_ESTABLISHED, KIND_CONNECTIONS, KIND_FLOOD };
 
@@ -126,9 +125,8 @@ static void start_appliance(struct subject *s)
 	// A flood fills any table; a fifth of room keeps the others from being full by chance.
 	bench_traffic_config(&s->a.config, s->kind == KIND_FLOOD ? s->n_flows : s->n_flows * 6 / 5);
 	s->a.ports.n_workers = 1;
-	s->a.ports.pool = rte_pktmbuf_pool_create(
-		"bench", n_mbufs, MBUF_CACHE, RTE_ALIGN(sizeof(struct sl_pkt), RTE_MBUF_PRIV_ALIGN),
-		MBUF_BYTES, SOCKET_ID_ANY);
+	s->a.ports.pool = rte_pktmbuf_pool_create("bench", n_mbufs, MBUF_CACHE, SL_PRIVATE_BYTES,
+	                                          MBUF_BYTES, SOCKET_ID_ANY);
 	if (s->a.ports.pool == NULL)
 		die(rte_strerror(rte_errno));
 	open_ring(s);
@@ -362,7 +360,7 @@ int main(int argc, char **argv)
 	open_capture(s);
 	printf("ready {\"capture_packets\": %u, \"buffer_bytes\": %zu, \"flows\": %lu, "
 	       "\"table_bytes_per_flow\": %.1f}\n",
-	       packets_of(s), MBUF_BYTES + PRIVATE_BYTES,
+	       packets_of(s), MBUF_BYTES + SL_PRIVATE_BYTES,
 	       sl_stat_get(&s->a.io.workers[0]->stats->flows),
 	       (double)sl_flow_table_bytes(s->n_flows) / s->n_flows);
 	fflush(stdout);

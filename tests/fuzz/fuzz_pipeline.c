@@ -10,7 +10,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n_bytes)
 	uint8_t choice = fuzz_u8(&in);
 	struct plant_params params = {.n_workers = 1 + choice % 3,
 	                              .n_flows = 64u << (choice >> 2 & 3),
+	                              .n_pools = 2,
 	                              .max_builds = 3,
+	                              .is_configured = choice & 0x40,
 	                              .seed = choice,
 	                              .is_shared = choice & 0x10,
 	                              .is_trusting = choice & 0x20};

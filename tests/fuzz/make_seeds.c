@@ -110,7 +110,7 @@ static void put_runs(const char *dir)
 	for (unsigned int i = 0; i < 32; i++) {
 		for (size_t b = 0; b < sizeof(bytes); b++)
 			bytes[b] = (uint8_t)sl_check_random(&state);
-		bytes[0] = (uint8_t)i;
+		bytes[0] = (uint8_t)(i | (i & 1 ? 0x40 : 0));
 		bytes[1] = 250; // a configuration first
 		bytes[2] = 0;
 		put(&w, bytes, 128 + i * 28);

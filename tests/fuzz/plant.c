@@ -72,6 +72,66 @@ static void told(void *ctx, const struct sl_replay_record *record, const uint8_t
 	memcpy(sent->frame, frame, n_bytes);
 }
 
+// Pool p forwards as p % 3 says, over IPv4 for the first three. Backends and their choice by
+// variant.
+static struct sl_body_pool make_pool(uint32_t p, uint16_t variant)
+{
+	static const char *const backends[2][4] = {
+		{"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.9.9.9"}, // the last is behind the gateway
+		{"2001:db8:2::1", "2001:db8:2::2", "2001:db8:2::3", "2001:db8:99::9"}};
+	struct sl_body_pool pool = {.forward = (uint8_t)(p % 3),
+	                            .balance = (uint8_t)((variant + p) % SL_BALANCE_COUNT),
+	                            .limit_flows = variant & 0x100 ? 2 : 0,
+	                            .n_backends = 1 + (variant >> 2) % 4};
+
+	for (uint32_t b = 0; b < pool.n_backends; b++)
+		pool.backends[b] = (struct sl_body_backend){
+			.address = backends[p / 3][(b + (variant >> 6)) % 4],
+			.port = p % 3 == SL_FORWARD_DSR_L2 ? 0 : (uint16_t)(8000 + p),
+			.weight_milli = variant >> (9 + b) & 1 ? 0 : 1000 * (1 + b)};
+	return pool;
+}
+
+static struct sl_wire_header *make_body(const struct plant *plant, uint16_t variant)
+{
+	static const char *const vips[PLANT_POOLS] = {"192.0.2.1",     "192.0.2.2",
+	                                              "192.0.2.3",     "2001:db8:3::1",
+	                                              "2001:db8:3::2", "2001:db8:3::3"};
+	struct sl_body_pool pools[PLANT_POOLS];
+	struct sl_body_vip rows[2 * PLANT_POOLS];
+	uint32_t n_pools = plant->params.n_pools;
+
+	for (uint32_t i = 0; i < n_pools; i++) {
+		uint32_t p = (i + (variant >> 4)) % PLANT_POOLS;
+
+		pools[i] = make_pool(p, variant);
+		rows[2 * i] = (struct sl_body_vip){vips[p], 80, 90, IPPROTO_TCP, i};
+		rows[2 * i + 1] = (struct sl_body_vip){vips[p], 0, UINT16_MAX, IPPROTO_UDP, i};
+	}
+	return sl_body_config(
+		&(struct sl_body_spec){.generation = plant->epoch,
+	                               .epoch = plant->epoch,
+	                               .vips = rows,
+	                               .n_vips = 2 * n_pools - (variant & 0x2000 ? 1 : 0),
+	                               .pools = pools,
+	                               .n_pools = n_pools});
+}
+
+static void apply_config(struct plant *plant, uint16_t variant)
+{
+	struct sl_wire_header *body;
+	enum sl_ipc_status status;
+	char reason[SL_REPLAY_REASON_BYTES] = "";
+
+	plant->epoch++;
+	body = make_body(plant, variant);
+	status = sl_replay_apply(plant->replay, body, body->total_bytes, reason);
+	FUZZ_REQUIRE(status == SL_IPC_OK || status == SL_IPC_NO_SPACE);
+	if (status == SL_IPC_OK)
+		plant->generation = plant->epoch;
+	free(body);
+}
+
 struct plant *plant_new(const struct plant_params *params)
 {
 	struct plant *plant = calloc(1, sizeof(*plant));
@@ -93,52 +153,9 @@ struct plant *plant_new(const struct plant_params *params)
 	plant->replay = sl_replay_new(&replay, reason);
 	FUZZ_REQUIRE(plant->replay != NULL);
 	free(config);
+	if (params->is_configured)
+		apply_config(plant, 0);
 	return plant;
-}
-
-// Six pools of up to four backends; variant says how they choose and who is left out.
-static struct sl_wire_header *make_body(uint64_t epoch, uint16_t variant)
-{
-	static const char *const backends[2][4] = {
-		{"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.9.9.9"}, // the last is behind the gateway
-		{"2001:db8:2::1", "2001:db8:2::2", "2001:db8:2::3", "2001:db8:99::9"}};
-	static const char *const vips[6] = {"192.0.2.1",     "192.0.2.2",     "192.0.2.3",
-	                                    "2001:db8:3::1", "2001:db8:3::2", "2001:db8:3::3"};
-	struct sl_body_pool pools[6] = {0};
-	struct sl_body_vip rows[12] = {0};
-
-	for (uint32_t p = 0; p < 6; p++) {
-		pools[p].forward = (uint8_t)(p % 3);
-		pools[p].balance = (uint8_t)((variant + p) % SL_BALANCE_COUNT);
-		pools[p].limit_flows = variant & 0x100 ? 2 : 0;
-		pools[p].n_backends = 1 + (variant >> 2) % 4;
-		for (uint32_t b = 0; b < pools[p].n_backends; b++)
-			pools[p].backends[b] = (struct sl_body_backend){
-				.address = backends[p / 3][(b + (variant >> 6)) % 4],
-				.port = p % 3 == SL_FORWARD_DSR_L2 ? 0 : (uint16_t)(8000 + p),
-				.weight_milli = variant >> (9 + b) & 1 ? 0 : 1000 * (1 + b)};
-		rows[2 * p] = (struct sl_body_vip){vips[p], 80, 90, IPPROTO_TCP, p};
-		rows[2 * p + 1] = (struct sl_body_vip){vips[p], 0, UINT16_MAX, IPPROTO_UDP, p};
-	}
-	return sl_body_config(&(struct sl_body_spec){.generation = epoch,
-	                                             .epoch = epoch,
-	                                             .vips = rows,
-	                                             .n_vips = variant & 0x2000 ? 10 : 12,
-	                                             .pools = pools,
-	                                             .n_pools = 6});
-}
-
-static void apply_config(struct plant *plant, uint16_t variant)
-{
-	struct sl_wire_header *body = make_body(++plant->epoch, variant);
-	enum sl_ipc_status status;
-	char reason[SL_REPLAY_REASON_BYTES] = "";
-
-	status = sl_replay_apply(plant->replay, body, body->total_bytes, reason);
-	FUZZ_REQUIRE(status == SL_IPC_OK || status == SL_IPC_NO_SPACE);
-	if (status == SL_IPC_OK)
-		plant->generation = plant->epoch;
-	free(body);
 }
 
 // Weights for the first nat pool's first backend; it need not be configured now.
@@ -164,6 +181,9 @@ static void apply_garbage(struct plant *plant, struct fuzz_input *in)
 		n_bytes = fuzz_left(in);
 	body = fuzz_copy(in->at, n_bytes);
 	in->at += n_bytes;
+	// The plant's own epochs go on above it.
+	if (n_bytes >= sizeof(struct sl_wire_header))
+		((struct sl_wire_header *)(void *)body)->epoch &= UINT32_MAX;
 	if (sl_replay_apply(plant->replay, body, n_bytes, reason) == SL_IPC_OK) {
 		plant->epoch = ((struct sl_wire_header *)(void *)body)->epoch;
 		plant->generation = ((struct sl_wire_header *)(void *)body)->generation;

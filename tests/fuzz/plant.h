@@ -16,11 +16,13 @@ struct plant;
 
 struct plant_params {
 	uint32_t n_workers, n_flows;
+	uint32_t n_pools;    // in use at a time, of the six
 	uint32_t max_builds; // of snapshots: each costs as much as thousands of packets
 	uint64_t seed;
-	bool is_shared;   // the ports leave to the kernel what the XDP program would
-	bool is_trusting; // no packet is broken on purpose: checksums of all that leaves are
-	                  // checked
+	bool is_configured; // else the first configuration is yet to come
+	bool is_shared;     // the ports leave to the kernel what the XDP program would
+	bool is_trusting;   // no packet is broken on purpose: checksums of all that leaves are
+	                    // checked
 };
 
 struct plant *plant_new(const struct plant_params *params);

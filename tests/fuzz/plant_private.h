@@ -7,6 +7,7 @@
 
 #define PLANT_SENT  16
 #define PLANT_ASKED 32
+#define PLANT_POOLS 6
 
 struct plant_sent {
 	uint8_t frame[512];

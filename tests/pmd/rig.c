@@ -160,7 +160,8 @@ static void turn_until_still(struct sl_rig *rig)
 {
 	bool is_busy = true;
 
-	rig->now_ns += SL_NS_PER_MS; // what the main core does each ms is due again
+	if (!rig->is_time_frozen)
+		rig->now_ns += SL_NS_PER_MS; // what the main core does each ms is due again
 	for (uint32_t turn = 0; is_busy && turn < MAX_TURNS; turn++) {
 		is_busy = false;
 		for (uint32_t w = 0; w < rig->a.config.n_workers; w++)

@@ -15,8 +15,8 @@
 #endif
 
 #define BYTES_EACH    600  // no step takes more
-#define WAIT_EVERY    100  // packets
-#define CONFIG_EVERY  2000 // packets
+#define WAIT_EVERY    400  // packets; a long one walks all neighbours for minutes
+#define CONFIG_EVERY  1000 // packets; each builds a snapshot
 #define CHECK_EVERY   5000 // packets
 #define GROWTH_MAX_KB 4096
 
@@ -41,7 +41,7 @@ static struct fuzz_input *refill(struct stock *stock)
 static void soak(struct plant *plant, struct stock *stock, uint64_t from, uint64_t to)
 {
 	for (uint64_t i = from; i < to; i++) {
-		if (i % CONFIG_EVERY == 0)
+		if (i % CONFIG_EVERY == CONFIG_EVERY - 1)
 			plant_configure(plant, refill(stock));
 		if (i % WAIT_EVERY == 0)
 			plant_wait(plant, refill(stock));
@@ -56,7 +56,9 @@ static struct plant *new_plant(uint64_t seed, bool is_trusting)
 {
 	return plant_new(&(struct plant_params){.n_workers = 1 + seed % 3,
 	                                        .n_flows = 256u << seed % 5,
+	                                        .n_pools = 6,
 	                                        .max_builds = UINT32_MAX,
+	                                        .is_configured = true,
 	                                        .seed = seed,
 	                                        .is_shared = seed % 2,
 	                                        .is_trusting = is_trusting});

@@ -13,11 +13,11 @@
 #define TEXT_BYTES (1 << 20)
 
 struct capture_row {
-	const char *name, *pools;
+	const char *name, *pools, *dataplane;
 };
 
 static const struct capture_row captures[] = {
-#define CAPTURE_ROW(name, pools) {#name, pools},
+#define CAPTURE_ROW(name, pools, dataplane) {#name, pools, dataplane},
 	CAPTURES_LIST(CAPTURE_ROW)
 #undef CAPTURE_ROW
 };
@@ -76,6 +76,10 @@ static struct outcome replay(const struct capture_row *row)
 	                "10.0.0.11=02:bb:00:00:00:11",
 	                "--neigh",
 	                "2001:db8:2::11=02:bb:00:00:00:11",
+	                "--kernel",
+	                "10.0.0.254",
+	                "--kernel",
+	                "2001:db8:2::fe",
 	                "-o",
 	                o.out_path,
 	                "--json",
@@ -86,7 +90,7 @@ static struct outcome replay(const struct capture_row *row)
 	close(mkstemp(o.out_path));
 	close(mkstemp(o.json_path));
 	snprintf(pools, sizeof(pools), "%s/%s.yaml", dir, row->pools);
-	snprintf(dataplane, sizeof(dataplane), "%s/dataplane.yaml", dir);
+	snprintf(dataplane, sizeof(dataplane), "%s/%s.yaml", dir, row->dataplane);
 	snprintf(in, sizeof(in), "%s/%s.in.pcap", from_env("SL_REPLAY_CAPTURES"), row->name);
 	o.status = run(argv);
 	return o;

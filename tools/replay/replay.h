@@ -49,9 +49,9 @@ struct sl_replay_params {
 	const uint8_t (*macs)[6];         // by port, copied
 	const struct sl_ip *kernel;       // addresses the kernel holds on shared ports; copied
 	uint32_t n_kernel;
-	uint16_t headroom_bytes;         // before every frame, for tunnel headers; 0 = none
 	uint32_t max_backends, max_vips; // 0 = as sluice-dataplane
-	uint64_t seed;                   // of hashes and of where local ports start
+	uint16_t headroom_bytes; // before every frame, which tunnel headers may take; 0 = none
+	uint64_t seed;           // of hashes and of where local ports start
 	uint64_t start_ns;
 	sl_replay_told_fn told; // may be NULL: only counts are wanted
 	void *told_ctx;

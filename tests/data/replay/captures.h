@@ -7,7 +7,7 @@
 #include "lane.h"
 #include "script.h"
 
-#define CAPTURE_DECLARE(name, config) void capture_##name(struct script *s);
+#define CAPTURE_DECLARE(name, pools, dataplane) void capture_##name(struct script *s);
 CAPTURES_LIST(CAPTURE_DECLARE)
 #undef CAPTURE_DECLARE
 

@@ -218,7 +218,7 @@ void capture_broken_v6(struct script *s)
 	spec.ext_bytes = sizeof(chain);
 	spec.ext_next = IPPROTO_DSTOPTS;
 	script_ends(s, &spec, "dropped:ext_headers");
-	spec.ttl = 1;
+	spec.ext_bytes = 0;
 	ttl_ends(s, &spec);
 	spec.ttl = 0;
 	spec.proto = IPPROTO_UDP;

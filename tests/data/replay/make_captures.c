@@ -6,11 +6,13 @@
 
 #include "captures_list.h"
 
-static const struct {
+struct capture {
 	const char *name;
 	void (*write)(struct script *s);
-} captures[] = {
-#define CAPTURE_ROW(name, config) {#name, capture_##name},
+};
+
+static const struct capture captures[] = {
+#define CAPTURE_ROW(name, pools, dataplane) {#name, capture_##name},
 	CAPTURES_LIST(CAPTURE_ROW)
 #undef CAPTURE_ROW
 };

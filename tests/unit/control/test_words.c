@@ -72,6 +72,78 @@ START_TEST(counters_keep_every_bit)
 }
 END_TEST
 
+static const struct {
+	const char *name;
+	uint32_t us;
+	uint32_t bucket;
+} durations[] = {
+	{"nothing at all", 0, 0},
+	{"a bound belongs to its bucket", 500, 0},
+	{"a microsecond more does not", 501, 1},
+	{"the highest bound", 60000000, SL_HISTOGRAM_BOUNDS - 1},
+	{"above it", 60000001, SL_HISTOGRAM_BOUNDS},
+	{"as long as can be", UINT32_MAX, SL_HISTOGRAM_BOUNDS},
+};
+
+START_TEST(a_duration_falls_into_the_bucket_of_its_bound)
+{
+	struct sl_histogram histogram = {0};
+
+	sl_histogram_add(&histogram, durations[_i].us);
+	for (uint32_t b = 0; b <= SL_HISTOGRAM_BOUNDS; b++)
+		ck_assert_msg(histogram.counts[b] == (b == durations[_i].bucket), "%s: bucket %u",
+		              durations[_i].name, b);
+	ck_assert_uint_eq(histogram.sum_us, durations[_i].us);
+}
+END_TEST
+
+START_TEST(a_histogram_is_cumulative_and_ends_with_sum_and_count)
+{
+	const struct sl_label labels[] = {{"pool", "p"}, {0}};
+	struct sl_histogram histogram = {0};
+	struct sl_text text = {0};
+	const char *last;
+
+	sl_histogram_add(&histogram, 400);
+	sl_histogram_add(&histogram, 2000);
+	sl_histogram_add(&histogram, 90000000);
+	sl_metrics_family(&text, "d_seconds", SL_METRIC_HISTOGRAM, "Took.");
+	sl_metrics_histogram(&text, "d_seconds", labels, &histogram);
+	ck_assert_ptr_nonnull(strstr(text.data,
+	                             "# TYPE sluice_d_seconds histogram\n"
+	                             "sluice_d_seconds_bucket{pool=\"p\",le=\"0.0005\"} 1\n"
+	                             "sluice_d_seconds_bucket{pool=\"p\",le=\"0.001\"} 1\n"
+	                             "sluice_d_seconds_bucket{pool=\"p\",le=\"0.0025\"} 2\n"));
+	last = strstr(text.data, "le=\"60\"");
+	ck_assert_ptr_nonnull(last);
+	ck_assert_str_eq(last, "le=\"60\"} 2\n"
+	                       "sluice_d_seconds_bucket{pool=\"p\",le=\"+Inf\"} 3\n"
+	                       "sluice_d_seconds_sum{pool=\"p\"} 90.002399999999994\n"
+	                       "sluice_d_seconds_count{pool=\"p\"} 3\n");
+	sl_text_fini(&text);
+}
+END_TEST
+
+START_TEST(a_page_that_is_full_drops_whole_histograms_and_counts_what_it_dropped)
+{
+	const struct sl_label labels[] = {{"pool", "p"}, {0}};
+	const struct sl_histogram histogram = {0};
+	struct sl_text text = {.max_samples = 20};
+
+	sl_metrics_count(&text, "a", NULL, 1);
+	sl_metrics_histogram(&text, "d", labels, &histogram);
+	ck_assert_uint_eq(text.n_samples, 20);
+	sl_metrics_number(&text, "b", NULL, 1);
+	ck_assert_uint_eq(text.n_dropped, 1);
+	ck_assert_ptr_null(strstr(text.data, "sluice_b"));
+	text.max_samples = 30;
+	sl_metrics_histogram(&text, "e", labels, &histogram);
+	ck_assert_ptr_null(strstr(text.data, "sluice_e"));
+	ck_assert_uint_eq(text.n_dropped, 20);
+	sl_text_fini(&text);
+}
+END_TEST
+
 // ---- diff ----
 
 static const struct {
@@ -283,7 +355,7 @@ static const char *const broken_overrides[] = {
 	"\"ready\", \"weight\": -1, \"file_weight\": 1, \"drain_note\": {\"owner\": 1}}]}",
 	"{\"overrides\": [{\"pool\": \"p\", \"backend\": \"b\", \"drain\": true, \"file_state\": "
 	"\"ready\", \"weight\": -1, \"file_weight\": 1, \"drain_note\": {\"owner\": \"\", "
-        "\"reason\": "
+	"\"reason\": "
 	"\"\", \"ttl_seconds\": -1, \"expires_unix_seconds\": 0}}]}",
 };
 
@@ -381,6 +453,9 @@ int main(void)
 
 	tcase_add_loop_test(tc, label_values_are_escaped, 0, N(escapes));
 	tcase_add_test(tc, counters_keep_every_bit);
+	tcase_add_loop_test(tc, a_duration_falls_into_the_bucket_of_its_bound, 0, N(durations));
+	tcase_add_test(tc, a_histogram_is_cumulative_and_ends_with_sum_and_count);
+	tcase_add_test(tc, a_page_that_is_full_drops_whole_histograms_and_counts_what_it_dropped);
 	tcase_add_loop_test(tc, a_diff_names_what_changes, 0, N(diffs));
 	tcase_add_loop_test(tc, the_file_overtakes_an_override_of_the_value_it_changes, 0,
 	                    N(reloads));
