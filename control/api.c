@@ -2,25 +2,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "api_view.h"
+#include "api_private.h"
 #include "nearest.h"
-
-#define MAX_PARTS  8
-#define MAX_WEIGHT 1000 // as in pools.yaml
-
-// A path cut at its slashes; the parts that a route's "*" matched are its names.
-struct path {
-	char text[512];
-	const char *parts[MAX_PARTS];
-	size_t n_parts;
-};
 
 struct route {
 	const char *method;
 	const char *path;
 	bool is_change;
 	void (*handle)(struct sl_daemon *daemon, const struct sl_http_request *request,
-	               const struct path *path);
+	               const struct sl_api_path *path);
 };
 
 static void answer_text(const struct sl_http_request *request, unsigned int status,
@@ -36,7 +26,7 @@ static void answer_text(const struct sl_http_request *request, unsigned int stat
 	sl_http_answer(request->exchange, &reply);
 }
 
-static void answer_json(struct sl_http_exchange *exchange, unsigned int status, json_t *json)
+void sl_api_answer(struct sl_http_exchange *exchange, unsigned int status, json_t *json)
 {
 	char *body = json != NULL ? json_dumps(json, JSON_INDENT(1)) : NULL;
 	const struct sl_http_reply reply = {
@@ -56,45 +46,45 @@ static json_t *error_json(const char *error, const char *next)
 	                                           "next", sl_view_text(next)));
 }
 
-static void refuse(const struct sl_http_request *request, unsigned int status, const char *error,
+void sl_api_refuse(const struct sl_http_request *request, unsigned int status, const char *error,
                    const char *next)
 {
-	answer_json(request->exchange, status, error_json(error, next));
+	sl_api_answer(request->exchange, status, error_json(error, next));
 }
 
 // ---- reading ----
 
 static void get_status(struct sl_daemon *daemon, const struct sl_http_request *request,
-                       const struct path *path)
+                       const struct sl_api_path *path)
 {
 	(void)path;
-	answer_json(request->exchange, 200, sl_view_envelope("Status", sl_view_status(daemon)));
+	sl_api_answer(request->exchange, 200, sl_view_envelope("Status", sl_view_status(daemon)));
 }
 
 static void get_vips(struct sl_daemon *daemon, const struct sl_http_request *request,
-                     const struct path *path)
+                     const struct sl_api_path *path)
 {
 	(void)path;
-	answer_json(request->exchange, 200, sl_view_envelope("VipList", sl_view_vips(daemon)));
+	sl_api_answer(request->exchange, 200, sl_view_envelope("VipList", sl_view_vips(daemon)));
 }
 
 static void get_pools(struct sl_daemon *daemon, const struct sl_http_request *request,
-                      const struct path *path)
+                      const struct sl_api_path *path)
 {
 	(void)path;
-	answer_json(request->exchange, 200, sl_view_envelope("PoolList", sl_view_pools(daemon)));
+	sl_api_answer(request->exchange, 200, sl_view_envelope("PoolList", sl_view_pools(daemon)));
 }
 
 static void get_flow_count(struct sl_daemon *daemon, const struct sl_http_request *request,
-                           const struct path *path)
+                           const struct sl_api_path *path)
 {
 	(void)path;
-	answer_json(request->exchange, 200,
-	            sl_view_envelope("FlowCount", sl_view_flow_count(daemon)));
+	sl_api_answer(request->exchange, 200,
+	              sl_view_envelope("FlowCount", sl_view_flow_count(daemon)));
 }
 
 static void get_healthz(struct sl_daemon *daemon, const struct sl_http_request *request,
-                        const struct path *path)
+                        const struct sl_api_path *path)
 {
 	(void)daemon;
 	(void)path;
@@ -102,7 +92,7 @@ static void get_healthz(struct sl_daemon *daemon, const struct sl_http_request *
 }
 
 static void get_metrics(struct sl_daemon *daemon, const struct sl_http_request *request,
-                        const struct path *path)
+                        const struct sl_api_path *path)
 {
 	size_t n_bytes = 0;
 	char *text = sl_metrics_render(daemon, &n_bytes);
@@ -125,7 +115,7 @@ static void refuse_name(const struct sl_http_request *request, const char *what,
 		snprintf(next, sizeof(next), "did you mean %s?", nearest);
 	else
 		snprintf(next, sizeof(next), "`sluice pool list` and `sluice pool show` name them");
-	refuse(request, 404, error, next);
+	sl_api_refuse(request, 404, error, next);
 	free(names);
 }
 
@@ -147,8 +137,8 @@ static bool find_pool(struct sl_daemon *daemon, const struct sl_http_request *re
 	return false;
 }
 
-static bool find_backend(struct sl_daemon *daemon, const struct sl_http_request *request,
-                         const struct path *path, uint32_t *pool, uint32_t *backend)
+bool sl_api_find_backend(struct sl_daemon *daemon, const struct sl_http_request *request,
+                         const struct sl_api_path *path, uint32_t *pool, uint32_t *backend)
 {
 	const struct sl_model *model = daemon->model;
 	const struct sl_model_pool *p;
@@ -170,19 +160,18 @@ static bool find_backend(struct sl_daemon *daemon, const struct sl_http_request 
 }
 
 static void get_pool(struct sl_daemon *daemon, const struct sl_http_request *request,
-                     const struct path *path)
+                     const struct sl_api_path *path)
 {
 	uint32_t pool;
 
 	if (find_pool(daemon, request, path->parts[3], &pool))
-		answer_json(request->exchange, 200,
-		            sl_view_envelope("Pool", sl_view_pool(daemon, pool, true)));
+		sl_api_answer(request->exchange, 200,
+		              sl_view_envelope("Pool", sl_view_pool(daemon, pool, true)));
 }
 
 // ---- changing ----
 
-// The body as an object; an empty one counts as {}. NULL: refused, with the place of the mistake.
-static json_t *read_body(const struct sl_http_request *request)
+static json_t *parse_body(const struct sl_http_request *request)
 {
 	json_error_t where;
 	char error[300];
@@ -199,27 +188,34 @@ static json_t *read_body(const struct sl_http_request *request)
 		snprintf(error, sizeof(error), "the body is not JSON: line %d column %d: %s",
 		         where.line, where.column, where.text);
 	json_decref(json);
-	refuse(request, 400, error, "API.md says what each call takes");
+	sl_api_refuse(request, 400, error, "API.md says what each call takes");
 	return NULL;
 }
 
-// Everything in the object is known. Otherwise refused.
-static bool has_only(const struct sl_http_request *request, json_t *json, const char *key)
+static bool is_among(const char *name, const char *const *keys)
 {
+	while (*keys != NULL && strcmp(*keys, name) != 0)
+		keys++;
+	return *keys != NULL;
+}
+
+json_t *sl_api_read_body(const struct sl_http_request *request, const char *const *keys)
+{
+	json_t *json = parse_body(request), *value;
 	const char *name;
 	char error[200];
-	json_t *value;
 
 	json_object_foreach(json, name, value)
 	{
-		if (key != NULL && strcmp(name, key) == 0)
+		if (is_among(name, keys))
 			continue;
 		snprintf(error, sizeof(error), "unknown key %.80s", name);
-		refuse(request, 400, error,
-		       key != NULL ? "API.md says what each call takes" : "send {}");
-		return false;
+		sl_api_refuse(request, 400, error,
+		              keys[0] != NULL ? "API.md says what each call takes" : "send {}");
+		json_decref(json);
+		return NULL;
 	}
-	return true;
+	return json;
 }
 
 static void apply_done(void *ctx, const struct sl_apply_result *result)
@@ -228,142 +224,32 @@ static void apply_done(void *ctx, const struct sl_apply_result *result)
 	json_t *json;
 
 	if (result->status == 200) {
-		answer_json(exchange, 200, sl_view_envelope("Apply", sl_view_apply(result)));
+		sl_api_answer(exchange, 200, sl_view_envelope("Apply", sl_view_apply(result)));
 		return;
 	}
 	json = error_json(result->error, result->next != NULL ? result->next : "");
 	if (result->report != NULL)
 		json_object_set_new(json, "report", sl_view_text(result->report));
-	answer_json(exchange, result->status, json);
+	sl_api_answer(exchange, result->status, json);
 }
 
 static void post_apply(struct sl_daemon *daemon, const struct sl_http_request *request,
-                       const struct path *path)
+                       const struct sl_api_path *path)
 {
-	json_t *json = read_body(request), *file;
+	static const char *const keys[] = {"file", NULL};
+	json_t *json = sl_api_read_body(request, keys), *file;
 
 	(void)path;
 	if (json == NULL)
 		return;
 	file = json_object_get(json, "file");
-	if (!has_only(request, json, "file")) {
-		json_decref(json);
-		return;
-	}
 	if (file != NULL && (!json_is_string(file) || json_string_value(file)[0] != '/' ||
 	                     json_string_length(file) >= PATH_MAX))
-		refuse(request, 400, "file must be an absolute path",
-		       "send {} to read the file that control was started with");
+		sl_api_refuse(request, 400, "file must be an absolute path",
+		              "send {} to read the file that control was started with");
 	else
 		sl_reload_apply(daemon, json_string_value(file), apply_done, request->exchange);
 	json_decref(json);
-}
-
-static void changed(struct sl_daemon *daemon, const struct sl_http_request *request, uint32_t pool,
-                    uint32_t backend)
-{
-	json_t *json, *warnings = json_array();
-	char unsaved[PATH_MAX + 256];
-
-	sl_keep_overrides(daemon);
-	if (sl_fleet_tick(daemon->fleet, uv_hrtime()))
-		daemon->publish.is_weights_due = true;
-	if (sl_keep_warning(daemon, unsaved, sizeof(unsaved)))
-		json_array_append_new(warnings, sl_view_text(unsaved));
-	json = sl_view_envelope("Backend", sl_view_backend(daemon, pool, backend));
-	json_object_set_new(json, "warnings", warnings);
-	answer_json(request->exchange, 200, json);
-}
-
-static void set_drain(struct sl_daemon *daemon, const struct sl_http_request *request,
-                      const struct path *path, bool is_drained)
-{
-	const struct sl_model_backend *be;
-	uint32_t pool, backend;
-	json_t *json;
-	int err;
-
-	if (!find_backend(daemon, request, path, &pool, &backend))
-		return;
-	json = read_body(request);
-	if (json == NULL)
-		return;
-	if (!has_only(request, json, NULL)) {
-		json_decref(json);
-		return;
-	}
-	json_decref(json);
-	be = &daemon->model->backends[backend];
-	if (!is_drained && be->state != SL_ADMIN_READY) {
-		refuse(request, 409, "the file itself takes this backend out of service",
-		       "set its state to ready in the file, then run `sluice apply`");
-		return;
-	}
-	err = sl_fleet_set_drain(daemon->fleet, backend, is_drained, uv_hrtime());
-	if (err == 0)
-		err = sl_overrides_set_drain(&daemon->overrides, daemon->model->pools[pool].name,
-		                             be, is_drained);
-	if (err != 0)
-		refuse(request, 500, strerror(-err), "try again");
-	else
-		changed(daemon, request, pool, backend);
-}
-
-static void post_drain(struct sl_daemon *daemon, const struct sl_http_request *request,
-                       const struct path *path)
-{
-	set_drain(daemon, request, path, true);
-}
-
-static void post_ready(struct sl_daemon *daemon, const struct sl_http_request *request,
-                       const struct path *path)
-{
-	set_drain(daemon, request, path, false);
-}
-
-// -1 for null, -2 for anything that is no weight.
-static int32_t weight_of(const json_t *json)
-{
-	if (json_is_null(json))
-		return -1;
-	if (!json_is_integer(json) || json_integer_value(json) < 0 ||
-	    json_integer_value(json) > MAX_WEIGHT)
-		return -2;
-	return (int32_t)json_integer_value(json);
-}
-
-static void post_weight(struct sl_daemon *daemon, const struct sl_http_request *request,
-                        const struct path *path)
-{
-	uint32_t pool, backend;
-	int32_t weight;
-	json_t *json;
-	int err;
-
-	if (!find_backend(daemon, request, path, &pool, &backend))
-		return;
-	json = read_body(request);
-	if (json == NULL)
-		return;
-	if (!has_only(request, json, "weight")) {
-		json_decref(json);
-		return;
-	}
-	weight = weight_of(json_object_get(json, "weight"));
-	json_decref(json);
-	if (weight < -1) {
-		refuse(request, 400, "weight must be a whole number from 0 to 1000, or null",
-		       "null goes back to the file's weight");
-		return;
-	}
-	err = sl_fleet_set_weight(daemon->fleet, backend, weight, uv_hrtime());
-	if (err == 0)
-		err = sl_overrides_set_weight(&daemon->overrides, daemon->model->pools[pool].name,
-		                              &daemon->model->backends[backend], weight);
-	if (err != 0)
-		refuse(request, 500, strerror(-err), "try again");
-	else
-		changed(daemon, request, pool, backend);
 }
 
 // ---- routing ----
@@ -375,9 +261,9 @@ static const struct route routes[] = {
 	{"GET", "/api/v1/pools/*", false, get_pool},
 	{"GET", "/api/v1/flows/count", false, get_flow_count},
 	{"POST", "/api/v1/apply", true, post_apply},
-	{"POST", "/api/v1/pools/*/backends/*/drain", true, post_drain},
-	{"POST", "/api/v1/pools/*/backends/*/ready", true, post_ready},
-	{"POST", "/api/v1/pools/*/backends/*/weight", true, post_weight},
+	{"POST", "/api/v1/pools/*/backends/*/drain", true, sl_api_post_drain},
+	{"POST", "/api/v1/pools/*/backends/*/ready", true, sl_api_post_ready},
+	{"POST", "/api/v1/pools/*/backends/*/weight", true, sl_api_post_weight},
 	// The two below are all that the page listener has.
 	{"GET", "/metrics", false, get_metrics},
 	{"GET", "/healthz", false, get_healthz},
@@ -386,7 +272,7 @@ static const struct route routes[] = {
 #define N_ROUTES (sizeof(routes) / sizeof(routes[0]))
 #define N_PAGES  2
 
-static bool split(struct path *path, const char *text)
+static bool split(struct sl_api_path *path, const char *text)
 {
 	char *rest = NULL;
 
@@ -396,16 +282,16 @@ static bool split(struct path *path, const char *text)
 	strcpy(path->text, text);
 	for (char *p = strtok_r(path->text, "/", &rest); p != NULL;
 	     p = strtok_r(NULL, "/", &rest)) {
-		if (path->n_parts == MAX_PARTS)
+		if (path->n_parts == SL_API_MAX_PARTS)
 			return false;
 		path->parts[path->n_parts++] = p;
 	}
 	return true;
 }
 
-static bool matches(const struct path *path, const char *pattern)
+static bool matches(const struct sl_api_path *path, const char *pattern)
 {
-	struct path want;
+	struct sl_api_path want;
 
 	if (!split(&want, pattern) || want.n_parts != path->n_parts)
 		return false;
@@ -427,7 +313,7 @@ static void refuse_path(const struct sl_http_request *request, const struct rout
 	snprintf(error, sizeof(error), "nothing is at %.120s", request->path);
 	snprintf(next, sizeof(next), "the nearest path is %s",
 	         nearest != NULL ? nearest : first[0].path);
-	refuse(request, 404, error, next);
+	sl_api_refuse(request, 404, error, next);
 }
 
 static void refuse_method(const struct sl_http_request *request, const struct route *route)
@@ -449,7 +335,7 @@ static void dispatch(struct sl_daemon *daemon, const struct sl_http_request *req
                      const struct route *first, size_t n)
 {
 	const struct route *route = NULL;
-	struct path path;
+	struct sl_api_path path;
 	bool is_head = strcmp(request->method, "HEAD") == 0; // answered like GET, without the body
 
 	for (size_t i = 0; split(&path, request->path) && i < n && route == NULL; i++) {
@@ -461,9 +347,9 @@ static void dispatch(struct sl_daemon *daemon, const struct sl_http_request *req
 	else if (strcmp(route->method, is_head ? "GET" : request->method) != 0)
 		refuse_method(request, route);
 	else if (route->is_change && !request->may_change)
-		refuse(request, 403,
-		       "only root and the user that control runs as may change things",
-		       "run the command with sudo");
+		sl_api_refuse(request, 403,
+		              "only root and the user that control runs as may change things",
+		              "run the command with sudo");
 	else
 		route->handle(daemon, request, &path);
 }

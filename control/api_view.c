@@ -113,6 +113,31 @@ static json_t *view_factors(const struct sl_backend_view *view)
 	                                            : json_null());
 }
 
+static json_t *view_note(const struct sl_override_note *note)
+{
+	const uint64_t now_ns = uv_hrtime();
+	json_t *left = json_null();
+
+	if (note->ttl_s != 0)
+		left = seconds_of_ns(note->expires_ns > now_ns ? note->expires_ns - now_ns : 0);
+	return json_pack("{s:o, s:o, s:o}", "owner", sl_view_text(note->owner), "reason",
+	                 sl_view_text(note->reason), "remaining_seconds", left);
+}
+
+static json_t *view_overrides(const struct sl_daemon *daemon, const char *pool, const char *backend)
+{
+	const struct sl_override *item = sl_overrides_find(&daemon->overrides, pool, backend);
+	json_t *drain = json_null(), *weight = json_null();
+
+	if (item != NULL && item->is_drained)
+		drain = view_note(&item->drain_note);
+	if (item != NULL && item->weight >= 0) {
+		weight = view_note(&item->weight_note);
+		json_object_set_new(weight, "value", json_integer(item->weight));
+	}
+	return json_pack("{s:o, s:o}", "drain", drain, "weight", weight);
+}
+
 static uint64_t pool_weight_milli(const struct sl_daemon *daemon, const struct sl_model_pool *pool)
 {
 	uint64_t sum_milli = 0;
@@ -163,8 +188,10 @@ static json_t *view_backend(struct sl_daemon *daemon, uint32_t pool, uint32_t ba
 	                 sum_milli > 0 ? (double)view.weight_milli / (double)sum_milli : 0.0,
 	                 "factors", view_factors(&view), "latency_seconds",
 	                 seconds_of_us(view.latency_us), "probes", view_probes(daemon, p, backend));
-	if (json != NULL)
-		add_backend_counters(daemon, json, be->id);
+	if (json == NULL)
+		return NULL;
+	json_object_set_new(json, "overrides", view_overrides(daemon, p->name, be->name));
+	add_backend_counters(daemon, json, be->id);
 	return json;
 }
 
@@ -268,7 +295,8 @@ json_t *sl_view_flow_count(struct sl_daemon *daemon)
 			                                      integer(totals.flows_active)));
 		}
 	}
-	return json_pack("{s:o, s:o, s:o}", "total", integer(summary.flows), "capacity",
+	return json_pack("{s:b, s:o, s:o, s:o}", "connected", (int)daemon->publish.is_connected,
+	                 "total", integer(summary.flows), "capacity",
 	                 integer(summary.flow_capacity), "by_backend", list);
 }
 
@@ -292,6 +320,11 @@ json_t *sl_view_apply(const struct sl_apply_result *result)
 
 	if (result->warning != NULL)
 		json_array_append_new(warnings, json_string(result->warning));
+	if (result->own_file != NULL)
+		json_array_append_new(
+			warnings, json_sprintf("the next start, SIGHUP or plain apply of control "
+		                               "reads %s, not this file",
+		                               result->own_file));
 	if (result->report != NULL)
 		json_array_append_new(warnings, sl_view_text(result->report));
 	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "generation", integer(result->generation),

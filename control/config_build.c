@@ -73,6 +73,7 @@ static void build_pool(const struct raw_pool *raw, struct sl_model *model)
 	*out = (struct sl_model_pool){
 		.id = sl_id_of_pool(raw->node->key->text),
 		.forward = (uint8_t)raw->forward.mode,
+		.mtu_guard = (uint8_t)raw->forward.mtu_guard,
 		.balance = (uint8_t)raw->balance,
 		.adaptive = (uint8_t)raw->adaptive.mode,
 		.latency_probe = raw->latency_probe,
@@ -163,6 +164,7 @@ static void build_port(const struct raw_port *raw, struct sl_dp_port *out)
 	copy_text(out->device, sizeof(out->device), raw->device.args);
 	out->kind = raw->device.kind;
 	out->mode = (uint8_t)raw->mode;
+	out->mtu_bytes = (uint16_t)raw->mtu_bytes;
 	out->n_addresses = (uint8_t)raw->addresses.n;
 	for (uint32_t i = 0; i < raw->addresses.n; i++)
 		out->addresses[i] = addresses[i].prefix;

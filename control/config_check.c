@@ -137,25 +137,27 @@ static int check_backend_duplicates(const struct raw_pool *pool, struct sl_diag_
 static void check_dsr_port(const struct raw_pool *pool, const struct sl_node *address,
                            uint16_t port, struct sl_diag_list *diag)
 {
+	const char *mode = sl_node_find(pool->forward.node, "mode")->text;
+
 	if (pool->n_vips == 0 || port == pool->vip_port)
 		return;
 	if (pool->vip_port != 0)
 		sl_diag_error(diag, &address->span,
-		              "dsr-l2 cannot change the port: backend has %u, VIP \"%s\" has %u",
+		              "%s cannot change the port: backend has %u, VIP \"%s\" has %u", mode,
 		              port, pool->vip->name != NULL ? pool->vip->name : "?",
 		              pool->vip_port);
 	else
 		sl_diag_error(diag, &address->span,
-		              "dsr-l2 cannot change the port: backend has %u, its VIPs have "
+		              "%s cannot change the port: backend has %u, its VIPs have "
 		              "several ports; leave the port out",
-		              port);
+		              mode, port);
 }
 
 static void check_ports(struct raw_pool *pool, struct sl_diag_list *diag)
 {
 	const struct raw_backend *backends = pool->backends.items;
 	const struct raw_probe *probes = pool->probes.items;
-	bool is_dsr = pool->forward.mode == SL_FORWARD_DSR_L2, lacks_port = false;
+	bool is_dsr = sl_forward_is_dsr((unsigned int)pool->forward.mode), lacks_port = false;
 
 	if (pool->forward.node != NULL && sl_node_good(pool->forward.node, "mode") == NULL)
 		return;
@@ -170,7 +172,7 @@ static void check_ports(struct raw_pool *pool, struct sl_diag_list *diag)
 		else if (!is_dsr && !endpoint->has_port)
 			sl_diag_error(diag, &address->span,
 			              "address: no port; write %s%s%s:8000 with the port to use "
-			              "(dsr-l2 alone may leave it out)",
+			              "(under dsr-* alone it may be left out)",
 			              sl_ip_is_v4(&endpoint->address) ? "" : "\"[", address->text,
 			              sl_ip_is_v4(&endpoint->address) ? "" : "]\"");
 		lacks_port = lacks_port || !endpoint->has_port;

@@ -86,7 +86,8 @@ static void check_family(const struct raw_vip *vip, const struct raw_pool *pool,
 	bool is_v4 = sl_ip_is_v4(&vip->address);
 	const struct raw_backend *other = is_v4 ? pool->first_v6 : pool->first_v4;
 
-	if (address == NULL || other == NULL)
+	if (address == NULL || other == NULL ||
+	    sl_forward_is_tunnel((unsigned int)pool->forward.mode))
 		return;
 	sl_diag_error(diag, &address->span,
 	              "VIP is %s, backend \"%.64s\" of pool \"%.64s\" on line %u is %s; both must "

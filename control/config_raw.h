@@ -75,7 +75,8 @@ struct raw_backend {
 
 struct raw_forward {
 	const struct sl_node *node;
-	uint64_t mode; // enum sl_forward
+	uint64_t mode;      // enum sl_forward
+	uint64_t mtu_guard; // enum sl_mtu_guard
 };
 
 struct raw_adaptive {
@@ -134,7 +135,8 @@ struct raw_port {
 	const struct sl_node *node;
 	const char *name;
 	struct raw_device device;
-	uint64_t mode;             // enum sl_port_mode
+	uint64_t mode; // enum sl_port_mode
+	uint64_t mtu_bytes;
 	struct raw_list addresses; // struct raw_prefix
 };
 

@@ -14,7 +14,8 @@
 
 // Orders are those of the enums in model.h, types.h and dpconfig.h; tests/unit/config checks them.
 static const char *const protocols[] = {"tcp", "udp", NULL};
-static const char *const forwards[] = {"nat", "fullnat", "dsr-l2", NULL};
+static const char *const forwards[] = {"nat", "fullnat", "dsr-l2", "dsr-ipip", "dsr-gue", NULL};
+static const char *const mtu_guards[] = {"both", "clamp-mss", "too-big", NULL};
 static const char *const balances[] = {"weighted", "least-connections", "maglev", NULL};
 static const char *const affinities[] = {"none", "source", "flow", NULL};
 static const char *const adaptives[] = {"off", "shadow", "enforce", NULL};
@@ -27,6 +28,7 @@ static const char *const port_modes[] = {"shared", "dedicated", NULL};
 #define ONLY_HTTP   (1u << SL_PROBE_HTTP)
 #define ONLY_KSERVE (1u << SL_PROBE_KSERVE)
 #define ONLY_GRPC   (1u << SL_PROBE_GRPC)
+#define ONLY_TUNNEL (1u << SL_FORWARD_DSR_IPIP | 1u << SL_FORWARD_DSR_GUE)
 
 // The same five keys in defaults.probe and in every probe. Default of the idle time of TCP is
 // RFC 5382 REQ-5 (2 h 4 min), of UDP RFC 4787 REQ-5 (5 min).
@@ -128,7 +130,7 @@ OBJECT(probe_object, "probe", probe_keys, "type");
 static const struct sl_schema_key backend_keys[] = {
 	{"name", SL_VALUE_NAME, true, AT(raw_backend, name), .doc = "name, unique in the pool"},
 	{"address", SL_VALUE_ENDPOINT, true, AT(raw_backend, endpoint),
-         .doc = "address and port; the port may be left out under dsr-l2 only"},
+         .doc = "address and port; the port may be left out under dsr-* only"},
 	{"weight", SL_VALUE_INTEGER, false, AT(raw_backend, weight), 0, 1000, "100",
          .doc = "share of new flows relative to the others; 0 takes none"},
 	{"state", SL_VALUE_WORD, false, AT(raw_backend, state), .default_text = "ready",
@@ -141,9 +143,14 @@ static const struct sl_schema_key forward_keys[] = {
 	{"mode", SL_VALUE_WORD, true, AT(raw_forward, mode), .words = forwards,
          .default_text = "nat",
          .doc = "nat keeps the client's address; fullnat replaces it by ours; dsr-l2 changes the "
-                "destination MAC alone and replies bypass Sluice"},
+                "destination MAC alone, dsr-ipip and dsr-gue put the packet inside another one "
+                "(IP in IP, GUE on UDP port 6080), and replies bypass Sluice"},
+	{"mtu-guard", SL_VALUE_WORD, false, AT(raw_forward, mtu_guard), .words = mtu_guards,
+         .default_text = "both", .only_for = ONLY_TUNNEL,
+         .doc = "dsr-ipip and dsr-gue only; against packets that encapsulation makes longer than "
+                "the port's mtu: clamp-mss lowers the MSS of SYNs, too-big tells senders by ICMP"},
 };
-OBJECT(forward_object, "forward", forward_keys, NULL);
+OBJECT(forward_object, "forward", forward_keys, "mode");
 
 static const struct sl_schema_key adaptive_keys[] = {
 	{"mode", SL_VALUE_WORD, true, AT(raw_adaptive, mode), .default_text = "off",
@@ -216,6 +223,8 @@ static const struct sl_schema_key port_keys[] = {
 	{"mode", SL_VALUE_WORD, false, AT(raw_port, mode), .default_text = "shared",
          .words = port_modes,
          .doc = "af_xdp only; shared leaves the kernel all traffic that is not for a VIP"},
+	{"mtu", SL_VALUE_INTEGER, false, AT(raw_port, mtu_bytes), SL_MTU_MIN_BYTES,
+         SL_MTU_MAX_BYTES, "1500", .doc = "longest IP packet the port sends and receives, bytes"},
 	{"addresses", SL_VALUE_LIST, false, AT(raw_port, addresses), 0, SL_MAX_PORT_ADDRESSES,
          .item = &prefix_item, .item_bytes = sizeof(struct raw_prefix),
          .doc = "own addresses, each with the length of its network"},

@@ -30,10 +30,12 @@ static void sample(uv_timer_t *timer)
 	sl_stats_reader_sample(daemon->stats, uv_hrtime());
 	sl_keep_retry(daemon, uv_hrtime());
 	sl_targets_tell_rest(daemon);
+	sl_reload_expire_overrides(daemon, uv_hrtime());
 }
 
 static void load_overrides(struct sl_daemon *daemon)
 {
+	const struct sl_override_clock clock = sl_keep_clock();
 	struct sl_diagnostics diag = {0};
 	char path[PATH_MAX], *text;
 	size_t n_bytes;
@@ -42,7 +44,7 @@ static void load_overrides(struct sl_daemon *daemon)
 	    access(path, F_OK) != 0)
 		return;
 	text = sl_config_read_file(path, &n_bytes, &diag);
-	if (text == NULL || sl_overrides_load(&daemon->overrides, text, n_bytes) != 0)
+	if (text == NULL || sl_overrides_load(&daemon->overrides, text, n_bytes, &clock) != 0)
 		sl_log(daemon->log, SL_LOG_ERROR,
 		       "%s cannot be read: all backends follow the file until they are overridden "
 		       "again",
@@ -125,6 +127,7 @@ int sl_daemon_start(struct sl_daemon *daemon, uv_loop_t *loop,
 	if (err != 0)
 		goto err_stop;
 	load_overrides(daemon);
+	sl_reload_expire_overrides(daemon, uv_hrtime()); // what ended while we were away
 	sl_reload_start(daemon);
 	err = sl_publish_start(daemon);
 	if (err != 0)

@@ -37,11 +37,12 @@ struct sl_daemon_options {
 
 // How an apply ended. Pointers live for the call of done.
 struct sl_apply_result {
-	unsigned int status; // HTTP: 200, 409 busy, 422 refused, 503 data plane lost, 500
-	const char *error;   // NULL when it was applied
-	const char *next;    // what the operator can do about it
-	const char *report;  // errors of a refused file, warnings of a good one, or NULL
-	const char *warning; // or NULL
+	unsigned int status;  // HTTP: 200, 409 busy, 422 refused, 503 data plane lost, 500
+	const char *error;    // NULL when it was applied
+	const char *next;     // what the operator can do about it
+	const char *report;   // errors of a refused file, warnings of a good one, or NULL
+	const char *warning;  // or NULL
+	const char *own_file; // what the next start reads, when that is another one; or NULL
 	const struct sl_diff *diff;
 	uint64_t generation, epoch, epoch_acked;
 };
@@ -155,8 +156,9 @@ void sl_reload_apply(struct sl_daemon *daemon, const char *file, sl_apply_done_f
 // By signal, which cannot be answered "busy": at the next tick, and after an apply that is running,
 // for that one may have read the file too early. A storm of them is one.
 void sl_reload_request(struct sl_daemon *daemon);
-void sl_reload_requested(struct sl_daemon *daemon); // the tick's part of it
-void sl_reload_finish(struct sl_daemon *daemon);    // the data plane took it
+void sl_reload_requested(struct sl_daemon *daemon);                         // the tick's part of it
+void sl_reload_expire_overrides(struct sl_daemon *daemon, uint64_t now_ns); // once a second
+void sl_reload_finish(struct sl_daemon *daemon); // the data plane took it
 void sl_reload_fail(struct sl_daemon *daemon, unsigned int status, const char *error);
 void sl_reload_proven(struct sl_daemon *daemon);                      // so did it with model
 void sl_reload_refused(struct sl_daemon *daemon, const char *reason); // or it did not
@@ -166,6 +168,7 @@ uint64_t sl_reload_number(struct sl_daemon *daemon, uint64_t above);  // next ge
 void sl_keep_generation(struct sl_daemon *daemon, uint64_t generation);
 void sl_keep_last_good(struct sl_daemon *daemon);
 void sl_keep_overrides(struct sl_daemon *daemon);
+struct sl_override_clock sl_keep_clock(void);
 void sl_keep_retry(struct sl_daemon *daemon, uint64_t now_ns);
 // false: all is saved.
 bool sl_keep_warning(const struct sl_daemon *daemon, char *text, size_t n_bytes);

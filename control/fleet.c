@@ -80,6 +80,8 @@ void sl_fleet_result(struct sl_fleet *fleet, uint32_t backend, uint32_t probe,
 		state->n_ok++;
 	else
 		state->n_failed++;
+	if (result->reason != SL_PROBE_INTERNAL) // else it did not run
+		sl_histogram_add(&state->durations, result->total_us);
 	sl_health_add(&state->health, result->reason, def->rise, def->fall);
 	if (probe == pool->latency_probe && sl_health_counts(result->reason))
 		add_latency(be, result, now_ns);
@@ -163,4 +165,5 @@ void sl_fleet_probe_view(const struct sl_fleet *fleet, uint32_t backend, uint32_
 	view->last_ns = state->last_ns;
 	view->n_ok = state->n_ok;
 	view->n_failed = state->n_failed;
+	view->durations = &state->durations;
 }

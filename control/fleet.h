@@ -30,6 +30,7 @@ enum sl_backend_state {
 const char *sl_backend_state_name(unsigned int state);
 
 struct sl_fleet;
+struct sl_histogram;
 
 struct sl_probe_view {
 	bool has_verdict;
@@ -38,6 +39,7 @@ struct sl_probe_view {
 	struct sl_probe_result last;
 	uint64_t last_ns; // 0 = never ran
 	uint64_t n_ok, n_failed;
+	const struct sl_histogram *durations; // borrowed until the next sync; NULL = no such probe
 };
 
 struct sl_backend_view {

@@ -7,6 +7,7 @@
 #include "estimator.h"
 #include "fleet.h"
 #include "health.h"
+#include "histogram.h"
 
 #define SL_FLEET_NO_PROBE  UINT32_MAX
 #define SL_FLEET_NOT_TAKEN UINT32_MAX // above every weight: always differs
@@ -16,6 +17,7 @@ struct sl_fleet_probe {
 	struct sl_probe_result last;
 	uint64_t last_ns;
 	uint64_t n_ok, n_failed;
+	struct sl_histogram durations;
 };
 
 struct sl_fleet_backend {

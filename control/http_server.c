@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "sluice/units.h"
+#include "http_peers.h"
 
 #define MAX_CONNECTIONS   64u
 #define MIN_CONNECTIONS   8u
@@ -22,28 +22,9 @@
 #define SWEEP_MS          250u       // between two looks at the clocks above
 #define DISCARD_BYTES     (1u << 20) // of a chunked body that is too long, before we hang up
 
-enum turn {
-	TURN_CLIENT,  // the request is not complete
-	TURN_HANDLER, // it waits for us: no clock runs
-	TURN_REPLY,   // the answer is on its way
-};
-
-// Oldest turn first: the head of the list is the next to make room.
-struct connection {
-	struct connection *prev, *next;
-	uint64_t since_ns; // of the turn
-	int fd;            // borrowed from MHD until it says closed
-	enum turn turn;
-	bool is_cut; // shut down by us, MHD will notice
-};
-
 struct sl_http_server {
 	struct MHD_Daemon *mhd;
-	struct connection *first, *last;
-	uint32_t n_connections; // that are not cut
-	uint32_t max_connections;
-	uint32_t request_ms, reply_ms;
-	bool is_stale; // connections went: MHD listens again only at its next turn
+	struct sl_http_peers peers;
 	sl_http_handler_fn handler;
 	void *ctx;
 	uv_poll_t poll;
@@ -55,7 +36,7 @@ struct sl_http_server {
 
 struct sl_http_exchange {
 	struct sl_http_server *server;
-	struct connection *peer;
+	struct sl_http_peer *peer;
 	struct MHD_Connection *connection;
 	char *body;
 	size_t body_bytes;
@@ -81,88 +62,9 @@ static void poll_fired(uv_poll_t *poll, int status, int events)
 	run(poll->data);
 }
 
-// ---- connections and their clocks ----
+// ---- connections ----
 
-static void unlink_connection(struct sl_http_server *server, struct connection *peer)
-{
-	if (peer->prev != NULL)
-		peer->prev->next = peer->next;
-	else
-		server->first = peer->next;
-	if (peer->next != NULL)
-		peer->next->prev = peer->prev;
-	else
-		server->last = peer->prev;
-}
-
-static void append_connection(struct sl_http_server *server, struct connection *peer)
-{
-	peer->prev = server->last;
-	peer->next = NULL;
-	if (server->last != NULL)
-		server->last->next = peer;
-	else
-		server->first = peer;
-	server->last = peer;
-}
-
-static void take_turn(struct sl_http_server *server, struct connection *peer, enum turn turn)
-{
-	unlink_connection(server, peer);
-	peer->turn = turn;
-	peer->since_ns = uv_hrtime();
-	append_connection(server, peer);
-}
-
-// MHD has no call to close a connection; it sees the end of a stream that was shut down.
-static void cut(struct sl_http_server *server, struct connection *peer)
-{
-	peer->is_cut = true;
-	server->n_connections--;
-	server->is_stale = true;
-	shutdown(peer->fd, SHUT_RDWR);
-}
-
-static struct connection *oldest(struct sl_http_server *server, enum turn turn)
-{
-	for (struct connection *peer = server->first; peer != NULL; peer = peer->next) {
-		if (peer->turn == turn && !peer->is_cut)
-			return peer;
-	}
-	return NULL;
-}
-
-// Who dawdles must not keep others out: whoever owes us a request the longest goes first, then who
-// takes the longest to read an answer.
-static void make_room(struct sl_http_server *server)
-{
-	while (server->n_connections >
-	       server->max_connections - server->max_connections / SPARE_SHARE) {
-		struct connection *peer = oldest(server, TURN_CLIENT);
-
-		if (peer == NULL)
-			peer = oldest(server, TURN_REPLY);
-		if (peer == NULL)
-			return;
-		cut(server, peer);
-	}
-}
-
-static void sweep(struct sl_http_server *server)
-{
-	const uint64_t now_ns = uv_hrtime();
-
-	for (struct connection *peer = server->first; peer != NULL; peer = peer->next) {
-		const uint32_t allowed_ms =
-			peer->turn == TURN_CLIENT ? server->request_ms : server->reply_ms;
-
-		if (peer->turn != TURN_HANDLER && !peer->is_cut &&
-		    now_ns - peer->since_ns > allowed_ms * SL_NS_PER_MS)
-			cut(server, peer);
-	}
-}
-
-static struct connection *connection_of(struct MHD_Connection *connection)
+static struct sl_http_peer *peer_of(struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info;
 
@@ -170,40 +72,23 @@ static struct connection *connection_of(struct MHD_Connection *connection)
 	return info != NULL ? info->socket_context : NULL;
 }
 
-static void connection_started(struct sl_http_server *server, struct MHD_Connection *connection,
-                               void **slot)
-{
-	const union MHD_ConnectionInfo *info;
-	struct connection *peer = calloc(1, sizeof(*peer));
-
-	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	*slot = peer;
-	if (peer == NULL)
-		return; // its first request is refused
-	peer->fd = info->connect_fd;
-	peer->since_ns = uv_hrtime();
-	append_connection(server, peer);
-	server->n_connections++;
-	make_room(server);
-}
-
-static void connection_closed(struct sl_http_server *server, struct connection *peer)
-{
-	server->is_stale = true;
-	if (peer == NULL)
-		return;
-	unlink_connection(server, peer);
-	server->n_connections -= !peer->is_cut;
-	free(peer);
-}
-
 static void connection_changed(void *ctx, struct MHD_Connection *connection, void **slot,
                                enum MHD_ConnectionNotificationCode code)
 {
-	if (code == MHD_CONNECTION_NOTIFY_STARTED)
-		connection_started(ctx, connection, slot);
-	else
-		connection_closed(ctx, *slot);
+	struct sl_http_server *server = ctx;
+	const union MHD_ConnectionInfo *info;
+
+	if (code != MHD_CONNECTION_NOTIFY_STARTED) {
+		sl_http_peers_remove(&server->peers, *slot);
+		return;
+	}
+	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	*slot = sl_http_peers_add(&server->peers, info->connect_fd, uv_hrtime());
+}
+
+static void take_turn(struct sl_http_exchange *exchange, enum sl_http_turn turn)
+{
+	sl_http_peers_turn(&exchange->server->peers, exchange->peer, turn, uv_hrtime());
 }
 
 // After each turn MHD says when it wants the next one at the latest. Not among its reasons: at its
@@ -213,14 +98,14 @@ static void run(struct sl_http_server *server)
 {
 	MHD_UNSIGNED_LONG_LONG wait_ms;
 
-	server->is_stale = false;
+	server->peers.is_stale = false;
 	MHD_run(server->mhd);
-	sweep(server);
+	sl_http_peers_sweep(&server->peers, uv_hrtime());
 	if (MHD_get_timeout(server->mhd, &wait_ms) != MHD_YES || wait_ms > SWEEP_MS)
 		wait_ms = SWEEP_MS;
-	if (server->is_stale)
+	if (server->peers.is_stale)
 		wait_ms = 0;
-	if (server->is_stale || server->first != NULL)
+	if (server->peers.is_stale || server->peers.first != NULL)
 		uv_timer_start(&server->timer, timer_fired, wait_ms, 0);
 	else
 		uv_timer_stop(&server->timer);
@@ -250,7 +135,7 @@ static enum MHD_Result queue_reply(struct sl_http_exchange *exchange)
 		                        reply->content_type);
 	if (reply->allow != NULL)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
-	take_turn(exchange->server, exchange->peer, TURN_REPLY);
+	take_turn(exchange, SL_HTTP_TURN_REPLY);
 	result = MHD_queue_response(exchange->connection, reply->status, response);
 	MHD_destroy_response(response);
 	return result;
@@ -271,7 +156,7 @@ static enum MHD_Result refuse_body(struct sl_http_exchange *exchange)
 	return queue_reply(exchange);
 }
 
-static bool is_trusted_peer(struct MHD_Connection *connection)
+static bool is_trusted_peer(struct MHD_Connection *connection, uint32_t *uid)
 {
 	const union MHD_ConnectionInfo *info;
 	struct ucred cred;
@@ -281,6 +166,7 @@ static bool is_trusted_peer(struct MHD_Connection *connection)
 	if (info == NULL ||
 	    getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &cred, &n_bytes) != 0)
 		return false;
+	*uid = cred.uid;
 	// On a TCP socket the kernel has no peer and says pid 0.
 	return cred.pid != 0 && (cred.uid == 0 || cred.uid == geteuid());
 }
@@ -309,7 +195,7 @@ static bool add_body(struct sl_http_exchange *exchange, const char *data, size_t
 static enum MHD_Result first_call(struct sl_http_server *server, struct MHD_Connection *connection,
                                   void **slot)
 {
-	struct connection *peer = connection_of(connection);
+	struct sl_http_peer *peer = peer_of(connection);
 	struct sl_http_exchange *exchange;
 	const char *length;
 
@@ -319,7 +205,7 @@ static enum MHD_Result first_call(struct sl_http_server *server, struct MHD_Conn
 	exchange->server = server;
 	exchange->peer = peer;
 	exchange->connection = connection;
-	take_turn(server, peer, TURN_CLIENT); // a body gets a time of its own
+	take_turn(exchange, SL_HTTP_TURN_CLIENT); // a body gets a time of its own
 	*slot = exchange;
 	length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
 	                                     MHD_HTTP_HEADER_CONTENT_LENGTH);
@@ -355,15 +241,15 @@ static enum MHD_Result access_handler(void *ctx, struct MHD_Connection *connecti
 			.path = url,
 			.body = exchange->body != NULL ? exchange->body : "",
 			.body_bytes = exchange->body_bytes,
-			.may_change = is_trusted_peer(connection),
 			.exchange = exchange,
 		};
+		request.may_change = is_trusted_peer(connection, &request.peer_uid);
 		server->handler(server->ctx, &request);
 	}
 	if (exchange->is_answered)
 		return queue_reply(exchange);
 	exchange->is_suspended = true;
-	take_turn(server, exchange->peer, TURN_HANDLER);
+	take_turn(exchange, SL_HTTP_TURN_HANDLER);
 	MHD_suspend_connection(connection);
 	return MHD_YES;
 }
@@ -378,7 +264,7 @@ static void completed(void *ctx, struct MHD_Connection *connection, void **slot,
 	(void)code;
 	if (exchange == NULL)
 		return;
-	take_turn(exchange->server, exchange->peer, TURN_CLIENT); // the next request, if any
+	take_turn(exchange, SL_HTTP_TURN_CLIENT); // the next request, if any
 	free(exchange->body);
 	free(exchange->reply.body); // when the peer went before it was queued
 	free(exchange);
@@ -424,7 +310,7 @@ static struct MHD_Daemon *start_mhd(struct sl_http_server *server, int listen_fd
 	return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
 	                        NULL, NULL, access_handler, server, MHD_OPTION_EXTERNAL_LOGGER,
 	                        log_nothing, NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd,
-	                        MHD_OPTION_CONNECTION_LIMIT, server->max_connections,
+	                        MHD_OPTION_CONNECTION_LIMIT, server->peers.max_peers,
 	                        MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, MHD_OPTION_NOTIFY_COMPLETED,
 	                        completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, connection_changed,
 	                        server, MHD_OPTION_END);
@@ -440,7 +326,7 @@ struct sl_http_server *sl_http_server_new(uv_loop_t *loop, int listen_fd,
 		return NULL;
 	server->handler = handler;
 	server->ctx = ctx;
-	server->max_connections = count_allowed();
+	server->peers.max_peers = count_allowed();
 	sl_http_server_set_patience(server, REQUEST_MS, REPLY_MS);
 	server->mhd = start_mhd(server, listen_fd);
 	if (server->mhd == NULL) {
@@ -466,8 +352,8 @@ struct sl_http_server *sl_http_server_new(uv_loop_t *loop, int listen_fd,
 void sl_http_server_set_patience(struct sl_http_server *server, uint32_t request_ms,
                                  uint32_t reply_ms)
 {
-	server->request_ms = request_ms;
-	server->reply_ms = reply_ms;
+	server->peers.request_ms = request_ms;
+	server->peers.reply_ms = reply_ms;
 }
 
 static void handle_closed(uv_handle_t *handle)

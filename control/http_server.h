@@ -26,7 +26,8 @@ struct sl_http_request {
 	const char *path; // percent-decoded, without the query
 	const char *body; // NUL-terminated
 	size_t body_bytes;
-	bool may_change; // the peer is root or runs as our user, on a Unix socket
+	bool may_change;   // the peer is root or runs as our user, on a Unix socket
+	uint32_t peer_uid; // when may_change
 	struct sl_http_exchange *exchange;
 };
 

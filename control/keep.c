@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "daemon.h"
 #include "state.h"
@@ -48,9 +49,18 @@ void sl_keep_last_good(struct sl_daemon *daemon)
 	                    daemon->text_bytes));
 }
 
+struct sl_override_clock sl_keep_clock(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (struct sl_override_clock){.now_ns = uv_hrtime(), .unix_s = now.tv_sec};
+}
+
 void sl_keep_overrides(struct sl_daemon *daemon)
 {
-	char *text = sl_overrides_save(&daemon->overrides);
+	const struct sl_override_clock clock = sl_keep_clock();
+	char *text = sl_overrides_save(&daemon->overrides, &clock);
 	int err = text == NULL ? -ENOMEM
 	                       : sl_state_write(daemon->options.state_dir, SL_STATE_OVERRIDES, text,
 	                                        strlen(text));

@@ -159,9 +159,7 @@ static void add_factors(struct sl_text *text, struct sl_daemon *daemon, const st
 
 // ---- probes ----
 
-struct probe_arg {
-	bool is_results; // else the durations of the last one
-};
+enum probe_family { PROBE_RESULTS, PROBE_LAST, PROBE_DURATIONS };
 
 static const struct sl_model_pool *pool_of(const struct sl_daemon *daemon, uint32_t backend)
 {
@@ -174,26 +172,45 @@ static const struct sl_model_pool *pool_of(const struct sl_daemon *daemon, uint3
 	return NULL;
 }
 
-static void add_probe_sample(struct sl_text *text, const struct row *row, const char *probe,
-                             const struct sl_probe_view *view, const struct probe_arg *arg)
+static void add_probe_results(struct sl_text *text, struct sl_label labels[],
+                              const struct sl_probe_view *view)
 {
 	const char *const results[] = {"ok", "failed"};
 	const uint64_t counts[] = {view->n_ok, view->n_failed};
-	const char *const phases[] = {"connect", "first_byte", "total"};
-	const uint32_t durations_us[] = {view->last.connect_us, view->last.first_byte_us,
-	                                 view->last.total_us};
-	struct sl_label labels[] = {
-		{"pool", row->pool}, {"backend", row->name}, {"probe", probe}, {0}, {0}};
 
-	for (size_t i = 0; arg->is_results && i < 2; i++) {
+	for (size_t i = 0; i < 2; i++) {
 		labels[3] = (struct sl_label){"result", results[i]};
 		sl_metrics_count(text, "backend_probe_results_total", labels, counts[i]);
 	}
-	for (size_t i = 0; !arg->is_results && view->last_ns != 0 && i < 3; i++) {
+}
+
+static void add_probe_last(struct sl_text *text, struct sl_label labels[],
+                           const struct sl_probe_view *view)
+{
+	const char *const phases[] = {"connect", "first_byte", "total"};
+	const uint32_t durations_us[] = {view->last.connect_us, view->last.first_byte_us,
+	                                 view->last.total_us};
+
+	for (size_t i = 0; view->last_ns != 0 && i < 3; i++) {
 		labels[3] = (struct sl_label){"phase", phases[i]};
 		sl_metrics_number(text, "backend_probe_last_duration_seconds", labels,
 		                  durations_us[i] / 1e6);
 	}
+}
+
+static void add_probe_sample(struct sl_text *text, const struct row *row, const char *probe,
+                             const struct sl_probe_view *view, enum probe_family family)
+{
+	struct sl_label labels[] = {
+		{"pool", row->pool}, {"backend", row->name}, {"probe", probe}, {0}, {0}};
+
+	if (family == PROBE_RESULTS)
+		add_probe_results(text, labels, view);
+	else if (family == PROBE_LAST)
+		add_probe_last(text, labels, view);
+	else if (view->durations != NULL)
+		sl_metrics_histogram(text, "backend_probe_duration_seconds", labels,
+		                     view->durations);
 }
 
 static void add_probes(struct sl_text *text, struct sl_daemon *daemon, const struct row *row,
@@ -207,7 +224,7 @@ static void add_probes(struct sl_text *text, struct sl_daemon *daemon, const str
 
 		sl_fleet_probe_view(daemon->fleet, backend, i, &view);
 		add_probe_sample(text, row, daemon->model->probes[pool->first_probe + i].name,
-		                 &view, arg);
+		                 &view, *(const enum probe_family *)arg);
 	}
 }
 
@@ -228,8 +245,11 @@ void sl_metrics_add_backends(struct sl_text *text, struct sl_daemon *daemon)
 	}
 	sl_metrics_family(text, "backend_probe_results_total", SL_METRIC_COUNTER,
 	                  "Probes by result.");
-	each_row(text, daemon, &(struct probe_arg){.is_results = true}, add_probes);
+	each_row(text, daemon, &(enum probe_family){PROBE_RESULTS}, add_probes);
 	sl_metrics_family(text, "backend_probe_last_duration_seconds", SL_METRIC_GAUGE,
 	                  "How long the last probe took, by phase.");
-	each_row(text, daemon, &(struct probe_arg){.is_results = false}, add_probes);
+	each_row(text, daemon, &(enum probe_family){PROBE_LAST}, add_probes);
+	sl_metrics_family(text, "backend_probe_duration_seconds", SL_METRIC_HISTOGRAM,
+	                  "How long probes took, failed ones too.");
+	each_row(text, daemon, &(enum probe_family){PROBE_DURATIONS}, add_probes);
 }

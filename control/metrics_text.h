@@ -8,9 +8,10 @@
 
 #include <stdint.h>
 
+#include "histogram.h"
 #include "text.h"
 
-enum sl_metric_type { SL_METRIC_COUNTER, SL_METRIC_GAUGE };
+enum sl_metric_type { SL_METRIC_COUNTER, SL_METRIC_GAUGE, SL_METRIC_HISTOGRAM };
 
 struct sl_label {
 	const char *name;
@@ -24,5 +25,9 @@ void sl_metrics_count(struct sl_text *text, const char *name, const struct sl_la
                       uint64_t value);
 void sl_metrics_number(struct sl_text *text, const char *name, const struct sl_label *labels,
                        double value);
+// In seconds; at most SL_METRICS_MAX_LABELS labels.
+#define SL_METRICS_MAX_LABELS 6
+void sl_metrics_histogram(struct sl_text *text, const char *name, const struct sl_label *labels,
+                          const struct sl_histogram *histogram);
 
 #endif

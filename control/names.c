@@ -16,9 +16,20 @@ const char *sl_name_of_forward(unsigned int forward)
 {
 	static const char *const words[] = {[SL_FORWARD_NAT] = "nat",
 	                                    [SL_FORWARD_FULLNAT] = "fullnat",
-	                                    [SL_FORWARD_DSR_L2] = "dsr-l2"};
+	                                    [SL_FORWARD_DSR_L2] = "dsr-l2",
+	                                    [SL_FORWARD_DSR_IPIP] = "dsr-ipip",
+	                                    [SL_FORWARD_DSR_GUE] = "dsr-gue"};
 
 	return PICK(words, forward);
+}
+
+const char *sl_name_of_mtu_guard(unsigned int mtu_guard)
+{
+	static const char *const words[] = {[SL_MTU_GUARD_BOTH] = "both",
+	                                    [SL_MTU_GUARD_CLAMP_MSS] = "clamp-mss",
+	                                    [SL_MTU_GUARD_TOO_BIG] = "too-big"};
+
+	return PICK(words, mtu_guard);
 }
 
 const char *sl_name_of_balance(unsigned int balance)

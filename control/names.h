@@ -9,6 +9,7 @@
 #define SL_ADDRESS_BYTES 56 // [IPv6]:port and the closing NUL
 
 const char *sl_name_of_forward(unsigned int forward);
+const char *sl_name_of_mtu_guard(unsigned int mtu_guard);
 const char *sl_name_of_balance(unsigned int balance);
 const char *sl_name_of_affinity(unsigned int affinity);
 const char *sl_name_of_adaptive(unsigned int mode);

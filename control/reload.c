@@ -60,22 +60,24 @@ uint64_t sl_reload_number(struct sl_daemon *daemon, uint64_t above)
 	return generation;
 }
 
-static void override_dropped(void *ctx, const struct sl_override *override, const char *why)
+static void override_dropped(void *ctx, const struct sl_override *override,
+                             const struct sl_override_note *note, const char *why)
 {
 	const struct sl_daemon *daemon = ctx;
 
-	sl_log(daemon->log, SL_LOG_WARN, "override of %s/%s dropped: %s; the file counts again",
-	       override->pool, override->backend, why);
+	sl_log(daemon->log, SL_LOG_WARN,
+	       "override of %s/%s dropped: %s (set by %s%s%s); the file counts again",
+	       override->pool, override->backend, why,
+	       note->owner[0] != '\0' ? note->owner : "an earlier release",
+	       note->reason[0] != '\0' ? ": " : "", note->reason);
 }
 
-// The fleet's overrides become exactly the stored ones that the file has not overtaken.
-static void apply_overrides(struct sl_daemon *daemon)
+// The fleet's overrides become exactly the stored ones.
+static void force_overrides(struct sl_daemon *daemon)
 {
 	const struct sl_model *model = daemon->model;
 	const uint64_t now_ns = uv_hrtime();
 
-	if (sl_overrides_reconcile(&daemon->overrides, model, override_dropped, daemon) > 0)
-		sl_keep_overrides(daemon);
 	for (uint32_t p = 0; p < model->n_pools; p++) {
 		const struct sl_model_pool *pool = &model->pools[p];
 
@@ -99,6 +101,15 @@ static void apply_overrides(struct sl_daemon *daemon)
 	}
 }
 
+void sl_reload_expire_overrides(struct sl_daemon *daemon, uint64_t now_ns)
+{
+	if (sl_overrides_expire(&daemon->overrides, now_ns, override_dropped, daemon) == 0)
+		return;
+	sl_keep_overrides(daemon);
+	if (daemon->model != NULL)
+		force_overrides(daemon);
+}
+
 // Takes model and text when it succeeds.
 static int put_in_force(struct sl_daemon *daemon, struct sl_model *model, char *text,
                         size_t text_bytes)
@@ -113,7 +124,9 @@ static int put_in_force(struct sl_daemon *daemon, struct sl_model *model, char *
 	daemon->model = model;
 	daemon->text = text;
 	daemon->text_bytes = text_bytes;
-	apply_overrides(daemon);
+	if (sl_overrides_reconcile(&daemon->overrides, model, override_dropped, daemon) > 0)
+		sl_keep_overrides(daemon);
+	force_overrides(daemon);
 	err = sl_targets_set(daemon);
 	if (err != 0)
 		sl_log(daemon->log, SL_LOG_ERROR, "probes could not be changed: %s",
@@ -251,6 +264,9 @@ void sl_reload_finish(struct sl_daemon *daemon)
 	struct sl_apply_result result = {
 		.status = 200,
 		.warning = warn_of_dataplane(daemon),
+		.own_file = strcmp(apply->file, daemon->options.config_file) != 0
+	                            ? daemon->options.config_file
+	                            : NULL,
 		.report = apply->warnings,
 		.diff = &apply->diff,
 		.generation = apply->generation,

@@ -6,11 +6,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct sl_text {
 	char *data; // NUL-terminated once anything was added; owned
 	size_t n_bytes;
 	size_t capacity_bytes;
+	uint32_t n_samples, max_samples, n_dropped; // of metrics_text.h; max 0 = no bound
 	bool has_failed;
 };
 

@@ -62,6 +62,7 @@ static struct sl_wire_pool *put_pools(const struct sl_model *model, struct sl_wi
 			.limit_flows = pool->limit_flows,
 			.forward = pool->forward,
 			.balance = pool->balance,
+			.mtu_guard = pool->mtu_guard,
 		};
 	}
 	return row;
@@ -72,7 +73,7 @@ static void put_backends(const struct sl_model *model, const uint32_t *weights_m
 {
 	for (uint32_t p = 0; p < model->n_pools; p++) {
 		const struct sl_model_pool *pool = &model->pools[p];
-		bool is_dsr = pool->forward == SL_FORWARD_DSR_L2;
+		bool is_dsr = sl_forward_is_dsr(pool->forward);
 
 		for (uint32_t k = 0; k < pool->n_backends; k++) {
 			uint32_t i = pool->first_backend + k;

@@ -29,10 +29,13 @@
 #define SL_FLOW_NONE    UINT32_MAX
 
 enum sl_flow_flag {
-	SL_FLOW_IS_V6 = 1,
+	SL_FLOW_IS_V6 = 1,      // addresses are in the v6 line: IPv6, or IPv4 to an IPv6 backend
 	SL_FLOW_IS_DSR = 2,     // no s2c tuple in the index
 	SL_FLOW_IS_FULLNAT = 4, // local address and port are ours
-	SL_FLOW_USED = 128,     // entry is allocated
+	SL_FLOW_IS_IPIP = 8,    // with IS_DSR: packets travel inside others, and
+	SL_FLOW_IS_GUE = 16,    // the backend may be of the other family
+	SL_FLOW_IS_TUNNEL = SL_FLOW_IS_IPIP | SL_FLOW_IS_GUE,
+	SL_FLOW_USED = 128, // entry is allocated
 };
 
 // Addresses are 0 here and in the v6 line for IPv6. Ports and addresses as in packets.

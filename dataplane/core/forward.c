@@ -13,13 +13,16 @@ void sl_forward_init(struct sl_forwarder *fw)
 		fw->lane_owner[lane] = (uint8_t)(lane % fw->n_workers);
 	for (uint32_t row = 0; row < SL_MAX_POOLS; row++)
 		fw->cursors[row] = sl_pick_sequence_start(fw->worker, fw->n_workers);
+	sl_toobig_bucket_init(&fw->too_bigs, fw->now);
+	fw->next_outer_id = (uint16_t)fw->worker;
 	// Start somewhere else after each restart: peers may still remember the old ports.
 	fw->next_local_port = (uint32_t)sl_mix64(fw->steer_seed + fw->worker);
 }
 
 void sl_forward_load(struct sl_forwarder *fw, uint16_t backend, int32_t change)
 {
-	fw->own_load[backend] += (uint32_t)change;
+	__atomic_store_n(&fw->own_load[backend], fw->own_load[backend] + (uint32_t)change,
+	                 __ATOMIC_RELAXED);
 	sl_stat_set(&fw->backend_stats[backend].flows_active, fw->own_load[backend]);
 }
 
@@ -101,7 +104,7 @@ static uint16_t owner_of_datagram(const struct sl_forwarder *fw, const struct sl
 {
 	uint64_t words[4], hash = fw->steer_seed ^ pkt->frag_id_be;
 
-	memcpy(words, pkt->tuple.src.bytes, sizeof(words)); // both addresses
+	memcpy(words, &pkt->tuple, sizeof(words)); // both addresses
 	for (int i = 0; i < 4; i++)
 		hash = sl_mix64(hash ^ words[i]);
 	return (uint16_t)(((hash & UINT32_MAX) * fw->n_workers) >> 32);
@@ -233,12 +236,9 @@ void sl_forward_leave_towards(struct sl_forwarder *fw, struct sl_pkt *pkt, const
 // SL_NEIGH_NONE when the flow's backend was removed: its flows live on.
 static inline uint16_t backend_hop(const struct sl_forwarder *fw, const struct sl_flow *flow)
 {
-	const struct sl_snap_backend *be = &fw->snap->backends[flow->backend];
+	const struct sl_snap_backend *be = sl_forward_backend_of(fw, flow);
 
-	if (flow->backend >= fw->snap->n_backends || be->pool == UINT16_MAX ||
-	    be->generation != flow->backend_generation)
-		return SL_NEIGH_NONE;
-	return be->next_hop;
+	return be != NULL ? be->next_hop : SL_NEIGH_NONE;
 }
 
 void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,
@@ -267,7 +267,7 @@ static void leave_dsr(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct 
 }
 
 // The cached hop may have been given to another neighbour since; gateways never are.
-static void leave_to_client(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow)
+void sl_forward_leave_to_client(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow)
 {
 	if (flow->client_hop != SL_NEIGH_NONE) {
 		const struct sl_neigh *row = &fw->neighs->rows[flow->client_hop];
@@ -278,6 +278,16 @@ static void leave_to_client(struct sl_forwarder *fw, struct sl_pkt *pkt, struct 
 		}
 	}
 	sl_forward_leave_towards(fw, pkt, &pkt->tuple.dst, &flow->client_hop);
+}
+
+// The TTL ends here. The packet is as it came; its sender is told if that is allowed.
+void sl_forward_expire(struct sl_forwarder *fw, struct sl_pkt *pkt)
+{
+	drop(pkt, SL_DROP_TTL);
+	if (!sl_icmp_grant(&fw->errors, pkt, fw->now))
+		return;
+	pkt->wants_error = true;
+	pkt->verdict = SL_VERDICT_SLOW;
 }
 
 // Most packets there are: sl_tcp_next leaves them where they are.
@@ -359,12 +369,23 @@ static inline void rewrite(struct sl_forwarder *fw, struct sl_pkt *pkt, const st
 	sl_rewrite_pair_v4(pkt, out.addresses_be, out.ports_be);
 }
 
+// Direct return: nothing above the MAC changes, or the packet travels inside another one.
+static void leave_as_it_is(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow)
+{
+	if (flow->flags & SL_FLOW_IS_TUNNEL)
+		sl_forward_through_tunnel(fw, pkt, flow);
+	else
+		leave_dsr(fw, pkt, flow);
+}
+
 void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
                     enum sl_dir dir)
 {
+	const bool is_dsr = (flow->flags & SL_FLOW_IS_DSR) != 0;
+
 	// Before anything learns from it: nobody beyond us will ever see this packet.
-	if (!(flow->flags & SL_FLOW_IS_DSR) && pkt->ttl <= 1) {
-		drop(pkt, SL_DROP_TTL);
+	if (pkt->ttl <= 1 && (!is_dsr || (flow->flags & SL_FLOW_IS_TUNNEL))) {
+		sl_forward_expire(fw, pkt);
 		return;
 	}
 	if (pkt->kind == SL_PKT_TCP) {
@@ -376,15 +397,15 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 	if (flow->last_seen != fw->now) // most have it; a line not written need not be written back
 		flow->last_seen = fw->now;
 	count(fw, flow, pkt, dir);
-	if (flow->flags & SL_FLOW_IS_DSR) { // an L2 hop: nothing above the MAC changes
-		leave_dsr(fw, pkt, flow);
+	if (is_dsr) {
+		leave_as_it_is(fw, pkt, flow);
 		return;
 	}
 	rewrite(fw, pkt, flow, dir);
 	if (dir == SL_DIR_C2S)
 		sl_forward_leave_to_backend(fw, pkt, flow, &pkt->tuple.dst);
 	else
-		leave_to_client(fw, pkt, flow);
+		sl_forward_leave_to_client(fw, pkt, flow);
 }
 
 static struct sl_tuple reversed(const struct sl_tuple *t)
@@ -408,15 +429,14 @@ static void icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt)
 	struct sl_flow *flow;
 	enum sl_dir dir;
 
-	flow = sl_flow_find(fw->flows, &back, sl_flow_hash(fw->flows, &back), &dir);
+	pkt->hash = sl_flow_hash(fw->flows, &back);
+	flow = sl_flow_find(fw->flows, &back, pkt->hash, &dir);
 	if (flow == NULL) {
 		drop(pkt, SL_DROP_ICMP_NO_FLOW);
 		return;
 	}
-	if (flow->flags &
-	    SL_FLOW_IS_DSR) { // the backend sent it from the VIP: it wants it as it is
-		inner = sl_flow_tuple_to_backend(fw->flows, flow);
-		sl_forward_leave_to_backend(fw, pkt, flow, &inner.dst);
+	if (flow->flags & SL_FLOW_IS_DSR) { // the backend sent it from the VIP and wants it so
+		leave_as_it_is(fw, pkt, flow);
 		return;
 	}
 	if (!sl_rewrite_ttl(pkt)) {
@@ -436,7 +456,7 @@ static void icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		outer.dst = inner.src;
 		sl_rewrite_icmp_error(pkt, &outer, &inner);
 		pkt->tuple.dst = inner.src;
-		leave_to_client(fw, pkt, flow);
+		sl_forward_leave_to_client(fw, pkt, flow);
 	}
 }
 

@@ -19,10 +19,12 @@
 
 #include "flow.h"
 #include "frag.h"
+#include "icmp_make.h"
 #include "neigh.h"
 #include "route.h"
 #include "sluice/stats.h"
 #include "snapshot.h"
+#include "toobig.h"
 
 #define SL_FORWARD_PORT_LANES  16 // local ports are dealt to workers by their low 4 bits
 #define SL_FORWARD_PORT_PROBES 64
@@ -42,9 +44,9 @@ struct sl_forwarder {
 	struct sl_frag_table *frags;         // owned by this worker; NULL: fragments are dropped
 	const struct sl_route_table *routes; // fixed
 	struct sl_neigh_table *neighs;       // main writes
-	const uint32_t *others_load;         // main writes: flows on all other workers, by backend
-	uint32_t *own_load;                  // flows that are not over yet, by backend
-	uint32_t *entries;             // all flows of the table, by backend; main reads (relaxed)
+	const uint32_t *others_load; // main writes (relaxed): flows on all others, by backend
+	uint32_t *own_load; // flows that are not over yet, by backend; main reads (relaxed)
+	uint32_t *entries;  // all flows of the table, by backend; main reads (relaxed)
 	struct sl_stats_worker *stats; // this worker's rows of the segment
 	struct sl_stats_backend *backend_stats;
 	struct sl_stats_vip *vip_stats;
@@ -56,7 +58,10 @@ struct sl_forwarder {
 	uint32_t now;
 	// --- running ---
 	uint32_t next_local_port;
+	struct sl_icmp_bucket errors;   // ICMP errors we have made
 	uint32_t least_cursor;          // of weighted and maglev pools at their limit
+	struct sl_toobig_bucket too_bigs;
+	uint16_t next_outer_id;         // of tunnels; steps by n_workers, so that two never agree
 	uint32_t cursors[SL_MAX_POOLS]; // weighted sequences and least-connections, by pool row
 	struct sl_forward_sum sums[SL_MAX_POOLS];
 };

@@ -54,8 +54,12 @@ static enum sl_drop shape(struct sl_forwarder *fw, const struct sl_snap_pool *po
 		.dport_be = flow->c2s.sport_be,
 		.proto = flow->c2s.proto,
 	};
-	if (pool->forward == SL_FORWARD_DSR_L2)
+	if (sl_forward_is_dsr(pool->forward))
 		flow->flags |= SL_FLOW_IS_DSR;
+	if (pool->forward == SL_FORWARD_DSR_IPIP)
+		flow->flags |= SL_FLOW_IS_IPIP;
+	else if (pool->forward == SL_FORWARD_DSR_GUE)
+		flow->flags |= SL_FLOW_IS_GUE;
 	if (pool->forward != SL_FORWARD_FULLNAT)
 		return SL_DROP_COUNT;
 	flow->flags |= SL_FLOW_IS_FULLNAT;
@@ -180,6 +184,10 @@ void sl_forward_miss(struct sl_forwarder *fw, struct sl_pkt *pkt)
 	struct sl_flow *flow;
 	uint16_t backend;
 
+	if (why == SL_DROP_TTL) {
+		sl_forward_expire(fw, pkt);
+		return;
+	}
 	if (why != SL_DROP_COUNT) {
 		refuse(pkt, why);
 		return;

@@ -44,7 +44,8 @@ static uint16_t pick_least(struct sl_forwarder *fw, const struct sl_snap_pool *p
 
 static uint64_t flows_of(const struct sl_forwarder *fw, uint16_t backend)
 {
-	return (uint64_t)fw->own_load[backend] + fw->others_load[backend];
+	return (uint64_t)fw->own_load[backend] +
+	       __atomic_load_n(&fw->others_load[backend], __ATOMIC_RELAXED);
 }
 
 bool sl_forward_is_at_limit(const struct sl_forwarder *fw, const struct sl_snap_pool *pool,

@@ -10,6 +10,9 @@
 void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
                     enum sl_dir dir);
 
+// The TTL ends here. The packet is as it came; its sender is told if that is allowed.
+void sl_forward_expire(struct sl_forwarder *fw, struct sl_pkt *pkt);
+
 // No flow has this tuple: make one, or say why not.
 void sl_forward_miss(struct sl_forwarder *fw, struct sl_pkt *pkt);
 
@@ -27,6 +30,23 @@ bool sl_forward_is_at_limit(const struct sl_forwarder *fw, const struct sl_snap_
 // One flow more or less on a backend, for least-connections and for operators.
 void sl_forward_load(struct sl_forwarder *fw, uint16_t backend, int32_t change);
 
+// The flow's backend as configured now; NULL once it was removed.
+static inline const struct sl_snap_backend *sl_forward_backend_of(const struct sl_forwarder *fw,
+                                                                  const struct sl_flow *flow)
+{
+	const struct sl_snap_backend *be;
+
+	if (flow->backend >= fw->snap->n_backends)
+		return NULL;
+	be = &fw->snap->backends[flow->backend];
+	return be->pool != UINT16_MAX && be->generation == flow->backend_generation ? be : NULL;
+}
+
+// A packet of a tunnel's flow, or an ICMP error about one: encapsulate and send, answer with
+// "too big", or drop. pkt->hash is that of the flow's tuple.
+void sl_forward_through_tunnel(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow);
+
+void sl_forward_leave_to_client(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow);
 void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,
                                  const struct sl_flow *flow, const struct sl_ip *backend);
 void sl_forward_leave_towards(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_ip *dst,

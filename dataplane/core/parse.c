@@ -194,6 +194,8 @@ static inline int parse_v6(struct sl_pkt *pkt)
 	pkt->l4_bytes = (uint16_t)(walk.end - walk.off);
 	pkt->tuple.proto = walk.proto;
 	drop = unlikely(walk.is_fragment) ? parse_fragment_v6(pkt, &walk) : parse_l4(pkt);
+	if (unlikely(walk.has_frag_header) && drop == SL_PARSED && pkt->kind == SL_PKT_ND)
+		return SL_DROP_FRAGMENT; // RFC 6980: a way around switches that filter ND
 	// Duplicate address detection asks from :: (RFC 4862 5.4.2); nothing else may.
 	if (unlikely(is_unspecified_v6(&pkt->tuple.src)) && drop == SL_PARSED &&
 	    pkt->kind != SL_PKT_ND)

@@ -19,15 +19,16 @@
 //          one wrong.
 // Parts:   the first fragment of a TCP or UDP datagram parses like a whole packet, with is_fragment
 //          and the frag_ fields set; a later one is SL_PKT_FRAGMENT with addresses only. Refused as
-//          SL_DROP_FRAGMENT: other protocols. As SL_DROP_FRAGMENT_BAD: a first one without all of
-//          its headers (RFC 1858, RFC 7112), a later TCP one that begins inside the TCP header
-//          (RFC 1858, RFC 3128), none at all, a length that is no multiple of 8 with more to come,
-//          an end past 65535, a fragment inside a fragment. What needs a memory is in frag.h. An
-//          IPv6 atomic fragment (RFC 6946) is a whole packet and never meets the others.
-// Options: IPv4 options are walked and pass unchanged (record route and timestamp too: we add
-//          nothing, as RFC 7126 4.6 and 4.7 allow); only source routing is refused, and what is
-//          malformed. IPv6 extension headers pass unchanged within the bounds below; hop-by-hop
-//          options are not acted on (RFC 8200 4.3 allows that) and stand first or not at all.
+//          SL_DROP_FRAGMENT: other protocols, and neighbour discovery even in an atomic one
+//          (RFC 6980). As SL_DROP_FRAGMENT_BAD: a first one without all of its headers (RFC 1858,
+//          RFC 7112), a later TCP one that begins inside the TCP header (RFC 1858, RFC 3128), an
+//          empty one, a length that is no multiple of 8 with more to come, an end past 65535, a
+//          fragment inside a fragment. What needs a memory is in frag.h. An IPv6 atomic fragment
+//          (RFC 6946) is a whole packet and never meets the others.
+// Options: IPv4 options are walked and pass unchanged, record route and timestamp too: we add
+//          nothing to them. Only source routing is refused, and what is malformed. IPv6 extension
+//          headers pass unchanged within the bounds below; hop-by-hop options are not acted on
+//          (RFC 8200 4.3 allows that) and stand first or not at all.
 // MAC:     the destination MAC is io's concern, not checked here.
 #ifndef SLUICE_CORE_PARSE_H
 #define SLUICE_CORE_PARSE_H

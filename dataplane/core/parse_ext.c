@@ -87,6 +87,7 @@ static bool ends_at_fragment(struct sl_ext_walk *walk, const uint8_t *header)
 {
 	const uint16_t frag = sl_load16_host(header + SL_FRAG6_OFF_OFFSET);
 
+	walk->has_frag_header = true;
 	if (walk->is_quote || !(frag & (SL_IPV6_FRAG_MASK | SL_IPV6_FRAG_MORE)))
 		return false; // an atomic fragment is a whole packet (RFC 6946)
 	walk->is_fragment = true;

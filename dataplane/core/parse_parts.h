@@ -20,6 +20,7 @@ struct sl_ext_walk {
 	bool is_quote; // a packet that came back: how it was routed or cut no longer matters
 	bool is_fragment; // out: a fragment header that is not an atomic one's stood at frag_off
 	uint32_t frag_off;
+	bool has_frag_header; // out: one stood there, if only an atomic one's
 };
 
 int sl_parse_ext_walk(struct sl_ext_walk *walk);

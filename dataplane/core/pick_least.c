@@ -19,7 +19,8 @@ static uint64_t score(const struct sl_pick_least *pl, const struct sl_pick_load 
                       bool *is_limited)
 {
 	uint16_t backend = pl->backends[i];
-	uint64_t flows = (uint64_t)load->own[backend] + load->others[backend];
+	uint64_t flows = (uint64_t)load->own[backend] +
+	                 __atomic_load_n(&load->others[backend], __ATOMIC_RELAXED);
 
 	if (pl->inverse_weights[i] == 0)
 		return UINT64_MAX;

@@ -49,7 +49,8 @@ static void insert(struct sl_route_table *rt, const struct sl_route *route)
 	rt->routes[at] = *route;
 }
 
-static int add_connected(struct sl_route_table *rt, const struct sl_prefix *prefix, uint16_t port)
+static int add_connected(struct sl_route_table *rt, const struct sl_prefix *prefix, uint16_t port,
+                         uint16_t mtu_bytes)
 {
 	int bits = mapped_bits(prefix);
 
@@ -59,6 +60,7 @@ static int add_connected(struct sl_route_table *rt, const struct sl_prefix *pref
 	                              .bits = (uint8_t)bits,
 	                              .is_connected = true,
 	                              .port = port,
+	                              .mtu_bytes = mtu_bytes,
 	                              .source = prefix->address});
 	return 0;
 }
@@ -87,6 +89,7 @@ static int add_static(struct sl_route_table *rt, const struct sl_dp_route *route
 	insert(rt, &(struct sl_route){.network = mask_ip(&route->to.address, (uint8_t)bits),
 	                              .bits = (uint8_t)bits,
 	                              .port = link->port,
+	                              .mtu_bytes = link->mtu_bytes,
 	                              .via = route->via,
 	                              .source = link->source});
 	return 0;
@@ -100,9 +103,10 @@ int sl_route_build(struct sl_route_table *rt, const struct sl_dpconfig *config, 
 	*bad = SL_ROUTE_BAD_ADDRESS;
 	for (uint32_t i = 0; i < config->n_ports; i++) {
 		const struct sl_dp_port *port = &config->ports[i];
+		uint16_t mtu_bytes = port->mtu_bytes != 0 ? port->mtu_bytes : SL_MTU_DEFAULT_BYTES;
 
 		for (uint32_t j = 0; j < port->n_addresses; j++) {
-			rc = add_connected(rt, &port->addresses[j], (uint16_t)i);
+			rc = add_connected(rt, &port->addresses[j], (uint16_t)i, mtu_bytes);
 			if (rc != 0)
 				return rc;
 		}

@@ -11,6 +11,7 @@ struct sl_route {
 	uint8_t bits;         // 0..128 of the mapped form: IPv4 /24 is 120
 	bool is_connected;
 	uint16_t port;
+	uint16_t mtu_bytes;  // of the port
 	struct sl_ip via;    // next hop; unused when connected
 	struct sl_ip source; // our address on that port in that network
 };

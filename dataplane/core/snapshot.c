@@ -126,12 +126,25 @@ static int fill_vips(struct store *s, const struct sl_snap_inputs *in)
 	return snap_index_init(&s->index, s->vips, in->config->n_vips);
 }
 
+// A backend that no route leads to keeps MTU 0; its packets end as no_route.
+static void fill_tunnel(struct sl_snap_backend *backend, const struct sl_route_table *routes)
+{
+	struct sl_ip next_hop;
+	const struct sl_route *route = sl_route_find(routes, &backend->address, &next_hop);
+
+	if (route == NULL)
+		return;
+	backend->mtu_bytes = route->mtu_bytes;
+	backend->tunnel_source = route->source;
+}
+
 static void fill_backends(struct store *s, const struct sl_snap_inputs *in)
 {
 	for (uint32_t i = 0; i < s->snap.n_backends; i++)
 		s->backends[i].pool = NO_POOL;
 	for (uint32_t i = 0; i < in->config->n_backends; i++) {
 		const struct sl_wire_backend *row = &sl_wire_backends(in->config)[i];
+		uint8_t forward = sl_wire_pools(in->config)[row->pool].forward;
 
 		s->backends[in->backend_indices[i]] = (struct sl_snap_backend){
 			.address = row->address,
@@ -142,6 +155,8 @@ static void fill_backends(struct store *s, const struct sl_snap_inputs *in)
 			.next_hop = in->next_hops[i],
 			.pool = (uint16_t)row->pool,
 		};
+		if (sl_forward_is_tunnel(forward) && in->routes != NULL)
+			fill_tunnel(&s->backends[in->backend_indices[i]], in->routes);
 		s->members[i] = in->backend_indices[i];
 		s->inverse_weights[i] = sl_pick_inverse_weight(weight_of(in, i));
 	}
@@ -183,6 +198,7 @@ static int fill_pools(struct store *s, const struct sl_snap_inputs *in,
 			.id = row->id,
 			.forward = row->forward,
 			.balance = row->balance,
+			.mtu_guard = row->mtu_guard,
 			.tcp_idle_ticks = ticks_of(row->tcp_idle_s),
 			.udp_idle_ticks = ticks_of(row->udp_idle_s),
 			.limit_flows = row->limit_flows,

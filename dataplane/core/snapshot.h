@@ -11,6 +11,7 @@
 
 #include "hash.h"
 #include "pick.h"
+#include "route.h"
 #include "sluice/wire.h"
 
 struct sl_snap_backend {
@@ -19,15 +20,18 @@ struct sl_snap_backend {
 	uint32_t weight_milli;
 	uint16_t port_be; // 0 keeps the VIP's
 	uint16_t generation;
-	uint16_t next_hop; // filled by the caller of build through the resolver below
-	uint16_t pool;     // row; UINT16_MAX = not configured now
-	uint8_t zero[4];
+	uint16_t next_hop;  // filled by the caller of build through the resolver below
+	uint16_t pool;      // row; UINT16_MAX = not configured now
+	uint16_t mtu_bytes; // of the port that leads there; 0 unless the pool is a tunnel
+	uint8_t zero[2];
+	struct sl_ip tunnel_source; // our address towards it; meaningful with mtu_bytes
 };
 
 struct sl_snap_pool {
 	uint64_t id;
 	uint8_t forward;
 	uint8_t balance;
+	uint8_t mtu_guard;
 	uint8_t slots_log2; // of sequence
 	bool has_capacity;  // some backend has weight
 	uint32_t tcp_idle_ticks;
@@ -73,6 +77,7 @@ struct sl_snap_inputs {
 	const uint16_t *backend_generations; // by backend row
 	const uint16_t *vip_slots;           // by vip row
 	const uint16_t *next_hops;           // by backend row
+	const struct sl_route_table *routes; // for tunnels; NULL: they ask at each packet
 	uint64_t epoch;
 	struct sl_hash_key maglev_key; // same on all appliances that share VIPs
 };

@@ -138,6 +138,13 @@ static enum sl_ipc_status check_pool(const struct sl_wire_header *h, uint32_t ro
 	if (p->balance >= SL_BALANCE_COUNT)
 		return wire_refuse(why, SL_IPC_MALFORMED, "pool row %u: balance %u is unknown", row,
 		                   p->balance);
+	if (p->mtu_guard >= SL_MTU_GUARD_COUNT)
+		return wire_refuse(why, SL_IPC_MALFORMED, "pool row %u: mtu_guard %u is unknown",
+		                   row, p->mtu_guard);
+	if (p->mtu_guard != 0 && !sl_forward_is_tunnel(p->forward))
+		return wire_refuse(why, SL_IPC_INVALID,
+		                   "pool row %u: mtu_guard %u, but forward %u makes nothing longer",
+		                   row, p->mtu_guard, p->forward);
 	if (!is_zero(p->zero, sizeof(p->zero)))
 		return wire_refuse(why, SL_IPC_MALFORMED, "pool row %u: zero bytes are set", row);
 	*next_backend += p->n_backends;
@@ -160,7 +167,7 @@ static enum sl_ipc_status check_backend(const struct sl_wire_header *h, uint32_t
 	if (b->weight_milli > SL_WEIGHT_MAX_MILLI)
 		return wire_refuse(why, SL_IPC_INVALID, "backend row %u: weight_milli %u above %u",
 		                   row, b->weight_milli, SL_WEIGHT_MAX_MILLI);
-	if (sl_wire_pools(h)[pool].forward == SL_FORWARD_DSR_L2 && b->port != 0)
+	if (sl_forward_is_dsr(sl_wire_pools(h)[pool].forward) && b->port != 0)
 		return wire_refuse(why, SL_IPC_INVALID,
 		                   "backend row %u: port %u, but DSR keeps the port of the VIP",
 		                   row, b->port);

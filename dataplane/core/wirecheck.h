@@ -9,8 +9,8 @@
 // Verifies header (magic, version, kind, sizes, counts within limits, zero bytes) and every row:
 // indices in range, contiguous pools, enums known, ports ordered, unique backend ids, no two VIP
 // rows of one id with different address or overlapping equal-width ranges, family of VIP equal to
-// its backends' (all modes), DSR backends with port 0, weights <= SL_WEIGHT_MAX_MILLI, no id 0.
-// body must be 8-byte aligned. Returns enum sl_ipc_status; reason gets the cause in words.
+// its backends' (but for tunnels), DSR backends with port 0, weights <= SL_WEIGHT_MAX_MILLI, no id
+// 0. body must be 8-byte aligned. Returns enum sl_ipc_status; reason gets the cause in words.
 enum sl_ipc_status sl_wire_check(const void *body, size_t n_bytes, enum sl_wire_kind kind,
                                  char *reason, size_t reason_bytes);
 

@@ -16,17 +16,18 @@
 #define NEEDED_SEALS   (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW)
 #define MAX_FDS        4 // more than one is refused, but they must be closed
 
-static bool is_alive(const char *path)
+bool sl_ipc_server_is_alive(const char *path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	bool connected;
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool is_dead;
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	connected = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+	is_dead = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0 &&
+	          (errno == ECONNREFUSED || errno == ENOENT);
 	if (fd >= 0)
 		close(fd);
-	return connected;
+	return !is_dead;
 }
 
 int sl_ipc_server_init(struct sl_ipc_server *server, struct sl_publisher *pub, const char *path,
@@ -34,6 +35,7 @@ int sl_ipc_server_init(struct sl_ipc_server *server, struct sl_publisher *pub, c
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	mode_t old_mask;
+	struct stat st;
 	int err;
 
 	*server = (struct sl_ipc_server){
@@ -41,8 +43,10 @@ int sl_ipc_server_init(struct sl_ipc_server *server, struct sl_publisher *pub, c
 	for (uint32_t i = 0; i < SL_IPC_MAX_CLIENTS; i++)
 		server->clients[i] = -1;
 	snprintf(server->path, sizeof(server->path), "%s", path);
-	if (is_alive(path))
+	if (sl_ipc_server_is_alive(path))
 		return -EADDRINUSE;
+	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return -EEXIST;
 	unlink(path);
 	server->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (server->listen_fd < 0)

@@ -20,9 +20,14 @@ struct sl_ipc_server {
 	uint64_t waiting_until_ns;
 };
 
-// Binds path (mode 0600; a stale socket of a dead process is replaced, a live one is -EADDRINUSE).
+// Binds path (mode 0600; a stale socket of a dead process is replaced, a live one is -EADDRINUSE,
+// another file -EEXIST).
 int sl_ipc_server_init(struct sl_ipc_server *server, struct sl_publisher *pub, const char *path,
                        int stats_fd, uint64_t instance);
+
+// Does a process listen there? Never blocks, and when in doubt says yes.
+bool sl_ipc_server_is_alive(const char *path);
+
 void sl_ipc_server_poll(struct sl_ipc_server *server, uint64_t now_ns);
 void sl_ipc_server_fini(struct sl_ipc_server *server);
 

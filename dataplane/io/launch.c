@@ -12,10 +12,9 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 
-#define MAX_EAL_ARGS  64
-#define ARG_BYTES     320
-#define BUFFERS_BYTES (2560u) // one packet buffer with its headers
-#define HEAP_BASE_MB  64
+#define MAX_EAL_ARGS 64
+#define ARG_BYTES    320
+#define HEAP_BASE_MB 64
 
 int sl_launch_directory(char *directory, size_t n_bytes)
 {
@@ -83,7 +82,9 @@ static bool is_sound(const struct sl_dpconfig *c)
 	for (uint32_t i = 0; ok && i < c->n_ports; i++)
 		ok = is_terminated(c->ports[i].name, sizeof(c->ports[i].name)) &&
 		     is_terminated(c->ports[i].device, sizeof(c->ports[i].device)) &&
-		     c->ports[i].n_addresses <= SL_MAX_PORT_ADDRESSES;
+		     c->ports[i].n_addresses <= SL_MAX_PORT_ADDRESSES &&
+		     (c->ports[i].mtu_bytes == 0 || (c->ports[i].mtu_bytes >= SL_MTU_MIN_BYTES &&
+		                                     c->ports[i].mtu_bytes <= SL_MTU_MAX_BYTES));
 	return ok;
 }
 
@@ -182,11 +183,11 @@ static uint64_t free_hugepage_bytes(void)
 
 static uint32_t memory_mb(const struct sl_dpconfig *config)
 {
-	uint64_t n_buffers = 8192 + (uint64_t)config->n_ports * config->n_workers * 6144;
+	uint32_t n_mbufs = sl_ports_count_mbufs(config->n_ports, config->n_workers);
 
 	if (config->memory_bytes != 0)
 		return (uint32_t)(config->memory_bytes >> 20);
-	return (uint32_t)(n_buffers * BUFFERS_BYTES >> 20) + HEAP_BASE_MB;
+	return (uint32_t)(sl_ports_pool_bytes(n_mbufs) >> 20) + HEAP_BASE_MB;
 }
 
 static void add_memory(struct eal_args *args, const struct sl_dpconfig *config)
@@ -195,10 +196,7 @@ static void add_memory(struct eal_args *args, const struct sl_dpconfig *config)
 	bool is_huge = config->hugepages == SL_HUGEPAGES_AUTO &&
 	               free_hugepage_bytes() >= (uint64_t)mb << 20;
 
-	if (is_huge)
-		add(args, "--in-memory");
-	else
-		add(args, "--no-huge");
+	add(args, is_huge ? "--in-memory" : "--no-huge");
 	add(args, "-m");
 	add(args, "%u", mb);
 }
@@ -215,8 +213,11 @@ int sl_launch_eal(const struct sl_dpconfig *config, struct sl_text *why)
 	add_lcores(args, config);
 	add_memory(args, config);
 	add(args, "--no-telemetry");
+	// Nobody attaches to us; without this each start leaves files in /run/dpdk, for ever if
+	// killed.
+	add(args, "--no-shconf");
 	add(args, "--log-level=lib.eal:error");
-	add(args, "--file-prefix=sluice-%d", (int)getpid());
+	add(args, "--file-prefix=sluice");
 	for (uint32_t i = 0; i < config->n_ports; i++) {
 		if (config->ports[i].kind != SL_DEVICE_PCI)
 			continue;

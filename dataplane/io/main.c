@@ -89,6 +89,15 @@ static int start(struct process *process, const char *file, struct sl_text *why)
 
 	if (err != 0)
 		return err;
+	if (a->config.socket[0] == '\0')
+		snprintf(a->config.socket, sizeof(a->config.socket), "%s", SL_IPC_SOCKET);
+	// First of all: what follows takes the interfaces away from whoever has them.
+	if (sl_ipc_server_is_alive(a->config.socket)) {
+		snprintf(why->text, sizeof(why->text),
+		         "command socket %s: another sluice-dataplane answers there",
+		         a->config.socket);
+		return -EADDRINUSE;
+	}
 	setrlimit(RLIMIT_MEMLOCK, &no_limit); // AF_XDP pins its packet memory
 	err = sl_steering_prepare(&a->config, why);
 	if (err == 0)
@@ -103,18 +112,15 @@ static int start(struct process *process, const char *file, struct sl_text *why)
 		return err;
 	a->pub.changed = follow_config;
 	a->pub.changed_ctx = process;
-	if (a->config.socket[0] == '\0') {
+	if (strcmp(a->config.socket, SL_IPC_SOCKET) == 0)
 		mkdir("/run/sluice", 0755);
-		snprintf(a->config.socket, sizeof(a->config.socket), "%s", SL_IPC_SOCKET);
-	}
 	instance = ((struct sl_stats_header *)a->segment.base)->instance;
 	err = sl_ipc_server_init(&a->ipc, &a->pub, a->config.socket, a->segment.read_only_fd,
 	                         instance);
 	a->has_ipc = err == 0;
 	if (err != 0)
 		snprintf(why->text, sizeof(why->text), "command socket %s: %s", a->config.socket,
-		         err == -EADDRINUSE ? "another sluice-dataplane answers there"
-		                            : strerror(-err));
+		         strerror(-err));
 	return err;
 }
 
@@ -170,6 +176,8 @@ int main(int argc, char **argv)
 	if (err != 0) {
 		fprintf(stderr, "<3>sluice-dataplane: %s\n",
 		        why.text[0] != '\0' ? why.text : strerror(-err));
+		sl_xdp_close(process->xdp);
+		sl_ports_stop(&process->appliance.ports); // detaches our XDP programs
 		return err == -EINVAL ? 3 : EXIT_FAILURE;
 	}
 	run(process);

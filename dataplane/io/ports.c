@@ -33,6 +33,24 @@ static int fail(struct sl_text *why, int code, const char *format, ...)
 	return code;
 }
 
+static uint32_t object_bytes(void)
+{
+	return (uint32_t)(sizeof(struct rte_mbuf) + SL_PRIVATE_BYTES + RTE_MBUF_DEFAULT_BUF_SIZE);
+}
+
+uint32_t sl_ports_count_mbufs(uint32_t n_ports, uint32_t n_workers)
+{
+	return MBUFS_BASE + n_ports * n_workers * MBUFS_PER_QUEUE;
+}
+
+uint64_t sl_ports_pool_bytes(uint32_t n_mbufs)
+{
+	uint64_t n_bytes = (uint64_t)n_mbufs * rte_mempool_calc_obj_size(object_bytes(), 0, NULL);
+
+	n_bytes += n_bytes / 64; // ends of hugepages, where no buffer may cross one
+	return n_bytes + rte_align32pow2(n_mbufs + 1) * sizeof(void *); // the ring of free ones
+}
+
 // The AF_XDP driver tells the kernel that the pool is n_mbufs times one object long, so objects
 // must lie side by side. By default DPDK lets none cross a page, and without hugepages that doubles
 // the length: the kernel then throws away every buffer beyond, until no port receives any more.
@@ -48,10 +66,8 @@ struct rte_mempool *sl_ports_make_pool(const char *name, uint32_t n_mbufs)
 {
 	struct rte_pktmbuf_pool_private private = {.mbuf_data_room_size = RTE_MBUF_DEFAULT_BUF_SIZE,
 	                                           .mbuf_priv_size = SL_PRIVATE_BYTES};
-	unsigned int object_bytes =
-		sizeof(struct rte_mbuf) + private.mbuf_priv_size + RTE_MBUF_DEFAULT_BUF_SIZE;
 	struct rte_mempool *pool =
-		rte_mempool_create_empty(name, n_mbufs, object_bytes, MBUF_CACHE, sizeof(private),
+		rte_mempool_create_empty(name, n_mbufs, object_bytes(), MBUF_CACHE, sizeof(private),
 	                                 SOCKET_ID_ANY, pool_flags());
 
 	if (pool == NULL)
@@ -107,8 +123,8 @@ int sl_ports_add(struct sl_ports *ports, uint16_t dpdk_id, const char *device, s
 	err = rte_eth_dev_info_get(dpdk_id, &info);
 	if (err != 0)
 		return fail(why, err, "%s: no device information: %s", device, strerror(-err));
-	port->n_queues = (uint16_t)RTE_MIN(ports->n_workers,
-	                                   RTE_MIN(info.max_rx_queues, info.max_tx_queues));
+	port->n_queues = (uint16_t)RTE_MIN(
+		ports->n_workers, (uint32_t)RTE_MIN(info.max_rx_queues, info.max_tx_queues));
 	if (port->n_queues == 0)
 		return fail(why, -ENODEV, "%s has no queues", device);
 	if (port->n_queues > 1 && info.flow_type_rss_offloads != 0) {
@@ -249,20 +265,36 @@ static int open_port(struct sl_ports *ports, const struct sl_dp_port *config, ui
 	}
 }
 
+// Only ever raised: what fits into a tunnel is decided by the configuration, not by the device.
+static int raise_mtu(uint16_t id, const struct sl_dp_port *config, struct sl_text *why)
+{
+	uint16_t mtu_bytes;
+	int err = rte_eth_dev_get_mtu(id, &mtu_bytes);
+
+	if (err == 0 && mtu_bytes < config->mtu_bytes)
+		err = rte_eth_dev_set_mtu(id, config->mtu_bytes);
+	if (err != 0)
+		return fail(why, err, "port %s: the device refuses mtu %u: %s", config->name,
+		            config->mtu_bytes, strerror(-err));
+	return 0;
+}
+
 int sl_ports_start(struct sl_ports *ports, const struct sl_dpconfig *config, const char *xdp_object,
                    struct sl_text *why)
 {
-	uint32_t n_queues = config->n_ports * config->n_workers;
+	uint32_t n_mbufs = sl_ports_count_mbufs(config->n_ports, config->n_workers);
 
 	memset(ports, 0, sizeof(*ports));
 	ports->n_workers = config->n_workers;
-	ports->pool = sl_ports_make_pool("sluice", MBUFS_BASE + n_queues * MBUFS_PER_QUEUE);
+	ports->pool = sl_ports_make_pool("sluice", n_mbufs);
 	if (ports->pool == NULL)
 		return fail(why, -rte_errno, "no memory for packet buffers: %s; raise memory.size",
 		            rte_strerror(rte_errno));
 	for (uint32_t i = 0; i < config->n_ports; i++) {
 		int err = open_port(ports, &config->ports[i], i, xdp_object, why);
 
+		if (err == 0)
+			err = raise_mtu(ports->ports[i].id, &config->ports[i], why);
 		if (err != 0)
 			return err;
 	}

@@ -66,6 +66,11 @@ int sl_ports_start(struct sl_ports *ports, const struct sl_dpconfig *config, con
 int sl_ports_add(struct sl_ports *ports, uint16_t dpdk_id, const char *device, struct sl_text *why);
 
 struct rte_mempool *sl_ports_make_pool(const char *name, uint32_t n_mbufs);
+
+// Packet buffers for all queues of these ports, and the memory they take with what manages them.
+// Also before EAL.
+uint32_t sl_ports_count_mbufs(uint32_t n_ports, uint32_t n_workers);
+uint64_t sl_ports_pool_bytes(uint32_t n_mbufs);
 void sl_ports_stop(struct sl_ports *ports);
 
 static inline uint32_t sl_ports_queue_worker(const struct sl_ports *ports, uint32_t port,

@@ -7,7 +7,8 @@
 
 #include <rte_rcu_qsbr.h>
 
-#define NO_ROW UINT32_MAX
+#define NO_ROW  UINT32_MAX
+#define FOLD_NS SL_NS_PER_MS
 
 // The rows of one configuration, before they become the ones in force.
 struct draft {
@@ -235,6 +236,7 @@ static struct sl_snapshot *build(const struct sl_publisher *pub, const struct dr
 	                            .backend_generations = d->backend_generations,
 	                            .vip_slots = d->vip_slots,
 	                            .next_hops = d->next_hops,
+	                            .routes = pub->slow->routes,
 	                            .epoch = epoch,
 	                            .maglev_key = pub->maglev_key};
 
@@ -370,30 +372,46 @@ no_memory:
 	return SL_IPC_INTERNAL;
 }
 
-// For each worker, what all the others hold. A worker adds its own exact count.
+// For each worker, what all the others hold. A worker adds its own exact count. Their arrays are
+// read rather than the statistics, where each count has a line of its own, and only what changed is
+// written: lines that workers read stay theirs.
 static void fold_loads(struct sl_publisher *pub)
 {
 	uint32_t n_workers = pub->io->n_workers;
+	const uint32_t *loads[SL_MAX_WORKERS];
 
-	if (n_workers < 2 || pub->current == NULL)
-		return;
-	for (uint32_t b = 0; b < pub->current->n_backends; b++) {
+	for (uint32_t w = 0; w < n_workers; w++)
+		loads[w] = pub->io->workers[w]->fw.own_load;
+	for (uint32_t b = 0; b < pub->n_folded; b++) {
 		uint32_t n_flows[SL_MAX_WORKERS], total = 0;
 
 		for (uint32_t w = 0; w < n_workers; w++) {
-			n_flows[w] = (uint32_t)sl_stat_get(
-				&sl_stats_backend_at(pub->io->stats, w, b)->flows_active);
+			n_flows[w] = __atomic_load_n(&loads[w][b], __ATOMIC_RELAXED);
 			total += n_flows[w];
 		}
-		for (uint32_t w = 0; w < n_workers; w++)
-			__atomic_store_n(&pub->others_load[w][b], total - n_flows[w],
-			                 __ATOMIC_RELAXED);
+		for (uint32_t w = 0; w < n_workers; w++) {
+			uint32_t others = total - n_flows[w];
+
+			if (pub->others_load[w][b] != others)
+				__atomic_store_n(&pub->others_load[w][b], others, __ATOMIC_RELAXED);
+		}
 	}
+}
+
+// A flood of ARP turns the main loop faster; loads need no more than FOLD_NS.
+static void fold_when_due(struct sl_publisher *pub)
+{
+	if (pub->io->n_workers < 2 || pub->current == NULL ||
+	    pub->slow->now_ns - pub->folded_ns < FOLD_NS)
+		return;
+	pub->folded_ns = pub->slow->now_ns;
+	pub->n_folded = RTE_MAX(pub->n_folded, pub->current->n_backends);
+	fold_loads(pub);
 }
 
 void sl_publisher_poll(struct sl_publisher *pub)
 {
-	fold_loads(pub);
+	fold_when_due(pub);
 	if (!pub->is_waiting || rte_rcu_qsbr_check(pub->io->qsbr, pub->token, false) != 1)
 		return;
 	pub->is_waiting = false;

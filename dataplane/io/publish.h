@@ -32,6 +32,8 @@ struct sl_publisher {
 	uint64_t token;
 	bool is_waiting;
 	uint32_t *others_load[SL_MAX_WORKERS]; // read by the workers
+	uint32_t n_folded;                     // highest backend index ever in use + 1
+	uint64_t folded_ns;
 	struct sl_hash_key maglev_key;
 	void (*changed)(void *ctx); // after a configuration was published (XDP maps follow it)
 	void *changed_ctx;

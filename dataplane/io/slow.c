@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "slow.h"
 
+#include "icmp_make.h"
 #include "localpkt.h"
 #include "parse.h"
 #include "rewrite.h"
@@ -215,12 +216,32 @@ static void neighbour_message(struct sl_slow *slow, struct rte_mbuf *m)
 	end(slow, m, SL_DROP_CONSUMED);
 }
 
+// A packet that ended at a worker, whose sender is to know. Spoken from the address of the port
+// that leads to it (RFC 1812 4.3.2.4).
+static void tell_sender(struct sl_slow *slow, struct rte_mbuf *m)
+{
+	const struct sl_pkt *pkt = sl_pkt_of(m);
+	const struct sl_icmp_error error = {
+		.type = pkt->is_v6 ? SL_ICMP6_TIME_EXCEEDED : SL_ICMP4_TIME_EXCEEDED,
+		.source = sl_route_source(slow->routes, &pkt->tuple.src)};
+	uint8_t frame[SL_ICMP_MAKE_MAX_BYTES];
+
+	if (error.source != NULL)
+		send_frame(slow, frame,
+		           sl_icmp_make_error(frame, sizeof(frame), pkt,
+		                              slow->io->ports->macs[pkt->in_port], &error),
+		           pkt->in_port);
+	end(slow, m, pkt->drop);
+}
+
 static void handle(struct sl_slow *slow, struct rte_mbuf *m)
 {
 	struct sl_pkt *pkt = sl_pkt_of(m);
 
 	if (pkt->verdict == SL_VERDICT_RESOLVE)
 		hold(slow, m);
+	else if (pkt->wants_error)
+		tell_sender(slow, m);
 	else if (pkt->kind == SL_PKT_ARP || pkt->kind == SL_PKT_ND)
 		neighbour_message(slow, m);
 	else if (sl_echo_reply(pkt, slow->io->ports->macs[pkt->in_port]))

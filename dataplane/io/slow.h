@@ -13,7 +13,6 @@
 
 #define SL_SLOW_HELD      512
 #define SL_SLOW_TICK_ROWS 2048 // neighbour rows looked at per turn
-#define SL_SLOW_TICK_NS   (100 * SL_NS_PER_MS)
 
 struct sl_slow_held {
 	struct rte_mbuf *m;

@@ -82,11 +82,23 @@ static void transmit(struct sl_worker *worker, struct rte_mbuf *m, uint32_t port
 	worker->tx[port][worker->n_tx[port]++] = m;
 }
 
+// A tunnel header was put before the packet, or it became a shorter one. What the device was to do
+// or has said about the old packet is void.
+static void follow(struct rte_mbuf *m, const struct sl_pkt *pkt)
+{
+	m->data_off = (uint16_t)(pkt->data - (uint8_t *)m->buf_addr);
+	m->data_len = (uint16_t)pkt->len;
+	m->pkt_len = pkt->len;
+	m->ol_flags &= RTE_MBUF_F_EXTERNAL | RTE_MBUF_F_INDIRECT;
+}
+
 // Carry out what was decided.
 static void obey(struct sl_worker *worker, struct sl_pkt *pkt)
 {
 	struct rte_mbuf *m = sl_mbuf_of(pkt);
 
+	if (unlikely(pkt->data != rte_pktmbuf_mtod(m, uint8_t *) || pkt->len != m->pkt_len))
+		follow(m, pkt);
 	switch (pkt->verdict) {
 	case SL_VERDICT_SEND:
 		transmit(worker, m, pkt->out_port);
@@ -129,6 +141,7 @@ static void receive_one(struct sl_worker *worker, struct rte_mbuf *m, uint32_t p
 	pkt->data = rte_pktmbuf_mtod(m, uint8_t *);
 	pkt->len = rte_pktmbuf_data_len(m);
 	pkt->in_port = (uint16_t)port;
+	pkt->headroom = rte_pktmbuf_headroom(m);
 	sl_forward_classify(&worker->fw, pkt);
 	if (likely(pkt->verdict == SL_VERDICT_DECIDE))
 		queue_decision(worker, pkt);

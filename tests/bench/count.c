@@ -50,7 +50,6 @@ static void learn(void *ctx, const struct sl_ip *ip)
 {
 	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 9};
 	struct bench *b = ctx;
-
 	const uint16_t row = sl_neigh_want(&b->neighs, ip, 0, true, 1);
 
 	if (row == SL_NEIGH_NONE)

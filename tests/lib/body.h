@@ -26,6 +26,7 @@ struct sl_body_pool {
 	uint32_t limit_flows;
 	uint32_t n_backends;
 	struct sl_body_backend backends[SL_BODY_BACKENDS];
+	uint8_t mtu_guard;
 };
 
 struct sl_body_vip {

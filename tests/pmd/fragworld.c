@@ -49,7 +49,8 @@ struct sl_rig *world_start(const struct world *w, enum sl_forward forward, uint3
 
 	sl_rig_configure(rig, &spec);
 	drain(rig);
-	sl_rig_neighbour(rig, RIG_FRONT, w->gateway, world_gateway_mac);
+	for (uint32_t i = 0; i < WORLDS; i++) // both: else the other one is asked for each second
+		sl_rig_neighbour(rig, RIG_FRONT, worlds[i].gateway, world_gateway_mac);
 	sl_rig_neighbour(rig, RIG_BACK, w->backends[0], world_backend_macs[0]);
 	sl_rig_neighbour(rig, RIG_BACK, w->backends[1], world_backend_macs[1]);
 	drain(rig);

@@ -156,10 +156,12 @@ void sl_rig_put_spec(struct sl_rig *rig, uint32_t port, const struct sl_packet_s
 	sl_rig_put(rig, port, frame, sl_packet_build(frame, sizeof(frame), &to_us));
 }
 
-void sl_rig_turn(struct sl_rig *rig)
+static void turn_until_still(struct sl_rig *rig)
 {
 	bool is_busy = true;
 
+	if (!rig->is_time_frozen)
+		rig->now_ns += SL_NS_PER_MS; // what the main core does each ms is due again
 	for (uint32_t turn = 0; is_busy && turn < MAX_TURNS; turn++) {
 		is_busy = false;
 		for (uint32_t w = 0; w < rig->a.config.n_workers; w++)
@@ -170,6 +172,13 @@ void sl_rig_turn(struct sl_rig *rig)
 	// What the main core gave out in its last turn.
 	for (uint32_t w = 0; w < rig->a.config.n_workers; w++)
 		sl_worker_poll(rig->a.io.workers[w], rig->now_ns);
+}
+
+// Once more a millisecond later, so that every core knows what the others did (folded loads).
+void sl_rig_turn(struct sl_rig *rig)
+{
+	turn_until_still(rig);
+	turn_until_still(rig);
 }
 
 void sl_rig_pass(struct sl_rig *rig, uint64_t ns)
@@ -298,6 +307,7 @@ void sl_rig_check_accounts(struct sl_rig *rig)
 
 	for (uint32_t w = 0; w < rig->a.config.n_workers; w++) {
 		in += sl_stat_get(&rig->a.io.workers[w]->stats->rx_pkts);
+		in += sl_stat_get(&rig->a.io.workers[w]->stats->generated_pkts);
 		out += sl_stat_get(&rig->a.io.workers[w]->stats->tx_pkts);
 	}
 	for (uint32_t d = 0; d < SL_DROP_COUNT; d++)

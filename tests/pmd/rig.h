@@ -21,6 +21,7 @@ struct sl_rig {
 	struct sl_appliance a;
 	struct rte_ring *to_us[RIG_PORTS], *from_us[RIG_PORTS];
 	uint64_t now_ns;
+	bool is_time_frozen; // turning takes no time (else 1 ms each)
 };
 
 struct sl_rig_frame {

@@ -202,6 +202,38 @@ START_TEST(a_removed_vips_counters_wait_for_its_last_flow)
 }
 END_TEST
 
+START_TEST(least_connections_counts_the_flows_of_all_workers)
+{
+	struct sl_body_pool pool = {.balance = SL_BALANCE_LEAST_CONNECTIONS, .n_backends = 8};
+	static const char *const backends[] = {"10.0.0.11", "10.0.0.12", "10.0.0.13", "10.0.0.14",
+	                                       "10.0.0.15", "10.0.0.16", "10.0.0.17", "10.0.0.18"};
+	struct sl_rig *rig = sl_rig_new(3, 256);
+	uint32_t least = UINT32_MAX, most = 0;
+
+	for (uint32_t b = 0; b < pool.n_backends; b++)
+		pool.backends[b] = (struct sl_body_backend){backends[b], 8000, 1000};
+	sl_rig_configure(rig, &(struct sl_body_spec){1, 1, &vip, 1, &pool, 1});
+	for (uint16_t i = 0; i < 200; i++) {
+		struct sl_packet_spec in = from_client((uint16_t)(40000 + i), SL_TCP_SYN);
+
+		put_and_turn(rig, RIG_FRONT, &in);
+	}
+	for (uint32_t b = 0; b < pool.n_backends; b++) {
+		uint32_t n = 0;
+
+		for (uint32_t w = 0; w < 3; w++)
+			n += rig->a.io.workers[w]->fw.own_load[rig->a.pub.backend_indices[b]];
+		least = RTE_MIN(least, n);
+		most = RTE_MAX(most, n);
+	}
+	ck_assert_uint_ge(least, 24);
+	ck_assert_uint_le(most, 26);
+	forget_frames(rig);
+	sl_rig_check_accounts(rig);
+	sl_rig_free(rig);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("corner");
@@ -214,6 +246,7 @@ int main(void)
 	tcase_add_test(tc, a_question_to_another_machine_is_neither_answered_nor_learned_from);
 	tcase_add_test(tc, a_removed_backends_index_waits_for_its_last_flow_entry);
 	tcase_add_test(tc, a_removed_vips_counters_wait_for_its_last_flow);
+	tcase_add_test(tc, least_connections_counts_the_flows_of_all_workers);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);
 }

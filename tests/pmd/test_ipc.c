@@ -340,6 +340,53 @@ START_TEST(a_second_server_on_a_live_socket_is_refused)
 }
 END_TEST
 
+// A stopped or busy process accepts nobody, yet it lives: waiting for it would hang the start.
+START_TEST(a_live_socket_with_a_full_backlog_is_not_waited_for)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), fds[8];
+	struct sl_ipc_server second;
+	struct bench b;
+
+	setup(&b);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%.50s.full", b.path);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	ck_assert_int_eq(listen(fd, 0), 0);
+	for (uint32_t i = 0; i < 8; i++) {
+		fds[i] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		connect(fds[i], (struct sockaddr *)&address, sizeof(address));
+	}
+	alarm(5); // ends the test that hangs
+	ck_assert_int_eq(sl_ipc_server_init(&second, &b.rig->a.pub, address.sun_path, -1, 1),
+	                 -EADDRINUSE);
+	ck_assert(sl_ipc_server_is_alive(address.sun_path));
+	alarm(0);
+	for (uint32_t i = 0; i < 8; i++)
+		close(fds[i]);
+	close(fd);
+	unlink(address.sun_path);
+	teardown(&b);
+}
+END_TEST
+
+START_TEST(a_file_that_is_no_socket_is_left_alone)
+{
+	struct sl_ipc_server second;
+	struct bench b;
+	char path[80];
+	int fd;
+
+	setup(&b);
+	snprintf(path, sizeof(path), "%.50s.file", b.path);
+	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	ck_assert_int_eq(sl_ipc_server_init(&second, &b.rig->a.pub, path, -1, 1), -EEXIST);
+	ck_assert_int_eq(unlink(path), 0);
+	teardown(&b);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("ipc");
@@ -352,6 +399,8 @@ int main(void)
 	tcase_add_loop_test(tc, a_message_that_breaks_the_contract_changes_nothing, 0, OFFENCES);
 	tcase_add_test(tc, one_client_too_many_is_turned_away_and_the_others_stay);
 	tcase_add_test(tc, a_second_server_on_a_live_socket_is_refused);
+	tcase_add_test(tc, a_live_socket_with_a_full_backlog_is_not_waited_for);
+	tcase_add_test(tc, a_file_that_is_no_socket_is_left_alone);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);
 }

@@ -6,6 +6,8 @@
 #include <linux/if_packet.h>
 #include <arpa/inet.h>
 #include <net/if.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -356,6 +358,47 @@ START_TEST(random_bodies_are_refused_and_change_nothing)
 }
 END_TEST
 
+// An operator starts the data plane twice: the one that runs must keep its interfaces.
+START_TEST(a_second_data_plane_is_refused_and_the_first_goes_on)
+{
+	char program[256], cli[256], ns[SL_NET_NAME_BYTES], *out;
+	struct sl_lab lab;
+	int status;
+
+	start_lab(&lab, devices[_i]);
+	sl_wire_program(program, sizeof(program), "dataplane/io/sluice-dataplane");
+	sl_wire_program(cli, sizeof(cli), "tools/cli/sluice");
+	status = sl_proc_run(sl_net_name(ns, "lb"), 20000, &out,
+	                     "env SLUICE_BIN=%s %s --config %s/dataplane.yaml", cli, program,
+	                     lab.dir);
+	ck_assert_msg(status == 1 && strstr(out, "another sluice-dataplane answers") != NULL,
+	              "status %d: %s", status, out);
+	free(out);
+	check_forwarding(&lab, "after a second start");
+	sl_lab_stop(&lab);
+}
+END_TEST
+
+// EAL's shared files would stay in memory for ever after each SIGKILL.
+START_TEST(a_killed_data_plane_leaves_no_files)
+{
+	struct sl_lab lab;
+	char *files;
+	pid_t pid;
+
+	start_lab(&lab, devices[0]);
+	pid = lab.dataplane.pid;
+	sl_proc_stop(&lab.dataplane, SIGKILL);
+	files = sl_proc_output(
+		NULL, 5000,
+		"find /run/dpdk -type f -path '*/sluice/*' -o -type f -path '*/sluice-%d/*'",
+		(int)pid);
+	ck_assert_str_eq(files, "");
+	free(files);
+	sl_lab_stop(&lab);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("hostile");
@@ -367,6 +410,9 @@ int main(void)
 	tcase_add_loop_test(tcase, garbage_frames_are_counted_and_do_no_harm, 0, n_devices);
 	tcase_add_loop_test(tcase, malformed_messages_are_refused_and_change_nothing, 0, 1);
 	tcase_add_loop_test(tcase, random_bodies_are_refused_and_change_nothing, 0, 1);
+	tcase_add_loop_test(tcase, a_second_data_plane_is_refused_and_the_first_goes_on, 0,
+	                    n_devices);
+	tcase_add_test(tcase, a_killed_data_plane_leaves_no_files);
 	suite_add_tcase(suite, tcase);
 	return sl_wire_main(suite);
 }

@@ -34,6 +34,16 @@ static void add_bridge_port(const char *peer_part, const char *peer_interface, c
 	sl_net_ip("sw", "link set %s master br0", port);
 }
 
+static bool is_dsr(const struct sl_lab *lab)
+{
+	return strncmp(lab->spec.forward, "dsr-", 4) == 0;
+}
+
+static bool is_tunnel(const struct sl_lab *lab)
+{
+	return is_dsr(lab) && strncmp(lab->spec.forward, "dsr-l2", 6) != 0;
+}
+
 // Under DSR the servers hold the VIP themselves, but must not answer ARP for it.
 static void hold_vip(const char *part)
 {
@@ -46,7 +56,7 @@ static void hold_vip(const char *part)
 
 static void add_server(const struct sl_lab *lab, uint32_t n)
 {
-	char part[8], v4[32], v6[32];
+	char part[8], v4[32], v6[32], mss[16] = "";
 
 	sl_lab_server(part, n);
 	snprintf(v4, sizeof(v4), "10.20.0.%u/24", 11 + n);
@@ -54,10 +64,12 @@ static void add_server(const struct sl_lab *lab, uint32_t n)
 	sl_net_add(part);
 	add_bridge_port(part, "eth0", part);
 	add_addresses(part, "eth0", v4, v6);
-	if (strcmp(lab->spec.forward, "dsr-l2") == 0) {
+	if (is_dsr(lab)) {
 		hold_vip(part);
-		sl_net_ip(part, "route add 10.10.0.0/24 dev eth0");
-		sl_net_ip(part, "-6 route add fd10::/64 dev eth0");
+		if (lab->spec.advertised_mss != 0)
+			snprintf(mss, sizeof(mss), "advmss %u", lab->spec.advertised_mss);
+		sl_net_ip(part, "route add 10.10.0.0/24 dev eth0 %s", mss);
+		sl_net_ip(part, "-6 route add fd10::/64 dev eth0 %s", mss);
 		return;
 	}
 	sl_net_ip(part, "route add default via 10.20.0.1");
@@ -91,7 +103,7 @@ static void add_network(const struct sl_lab *lab)
 	sl_net_ip("cli", "-6 route add " SL_LAB_VIP6 "/128 via fd10::1");
 	for (uint32_t n = 0; n < lab->spec.n_servers; n++)
 		add_server(lab, n);
-	if (strcmp(lab->spec.forward, "dsr-l2") == 0) {
+	if (is_dsr(lab)) {
 		sl_net_ip("cli", "route add 10.20.0.0/24 dev eth0");
 		sl_net_ip("cli", "-6 route add fd20::/64 dev eth0");
 	}
@@ -127,6 +139,7 @@ static void write_dataplane(const struct sl_lab *lab)
 static int write_pool(const struct sl_lab *lab, char *text, size_t n_bytes, bool is_tcp, bool is_v6)
 {
 	const struct sl_lab_spec *spec = &lab->spec;
+	bool is_to_v6 = is_v6 != spec->is_crossed;
 	int n;
 
 	n = snprintf(text, n_bytes, "  %s%d:\n    forward: {mode: %s}\n    balance: %s\n",
@@ -137,8 +150,8 @@ static int write_pool(const struct sl_lab *lab, char *text, size_t n_bytes, bool
 	for (uint32_t s = 0; s < spec->n_servers; s++) {
 		char address[32];
 
-		snprintf(address, sizeof(address), is_v6 ? "[fd20::%x]" : "10.20.0.%u",
-		         (is_v6 ? 0x11 : 11) + s);
+		snprintf(address, sizeof(address), is_to_v6 ? "[fd20::%x]" : "10.20.0.%u",
+		         (is_to_v6 ? 0x11 : 11) + s);
 		n += snprintf(text + n, n_bytes - (size_t)n,
 		              "      - {name: s%u, address: \"%s:%u\", weight: %u}\n", s, address,
 		              is_tcp ? SL_LAB_TCP_PORT : SL_LAB_UDP_PORT,
@@ -265,13 +278,28 @@ void sl_lab_start(struct sl_lab *lab, const struct sl_lab_spec *spec)
 	sl_lab_wait_ready(lab);
 }
 
+static void start_decaps(struct sl_lab *lab, const char *sim)
+{
+	char log[96], part[8], ns[SL_NET_NAME_BYTES];
+
+	for (uint32_t n = 0; n < lab->spec.n_servers; n++) {
+		snprintf(log, sizeof(log), "%s/decap%u.log", lab->dir, n);
+		sl_proc_start(&lab->decaps[n], sl_net_name(ns, sl_lab_server(part, n)), log,
+		              "%s decap --peer 10.20.0.1 --peer fd20::1 --inner " SL_LAB_VIP4
+		              " --inner " SL_LAB_VIP6,
+		              sim);
+		sl_proc_wait_log(&lab->decaps[n], "ready", READY_TIMEOUT_MS);
+	}
+}
+
 void sl_lab_start_echoes(struct sl_lab *lab)
 {
 	const char *const protos[SL_LAB_ECHOES] = {"tcp", "tcp6", "udp", "udp6"};
-	bool is_dsr = strcmp(lab->spec.forward, "dsr-l2") == 0;
 	char sim[256], log[96], part[8], ns[SL_NET_NAME_BYTES];
 
 	sl_wire_program(sim, sizeof(sim), "tools/sim/sluice-sim");
+	if (is_tunnel(lab))
+		start_decaps(lab, sim);
 	snprintf(log, sizeof(log), "%s/echo.log", lab->dir);
 	for (uint32_t i = 0; i < lab->spec.n_servers * (uint32_t)SL_LAB_ECHOES; i++) {
 		uint32_t n = i / SL_LAB_ECHOES, proto = i % SL_LAB_ECHOES;
@@ -280,7 +308,7 @@ void sl_lab_start_echoes(struct sl_lab *lab)
 
 		snprintf(address, sizeof(address), is_v6 ? "fd20::%x" : "10.20.0.%u",
 		         (is_v6 ? 0x11 : 11) + n);
-		if (is_dsr)
+		if (is_dsr(lab))
 			snprintf(address, sizeof(address), "%s", is_v6 ? SL_LAB_VIP6 : SL_LAB_VIP4);
 		sl_net_name(ns, sl_lab_server(part, n));
 		sl_proc_start(&lab->servers[n][proto], ns, log,
@@ -303,5 +331,7 @@ void sl_lab_stop(struct sl_lab *lab)
 	sl_proc_stop(&lab->dataplane, SIGTERM);
 	for (uint32_t i = 0; i < SL_LAB_MAX_SERVERS * (uint32_t)SL_LAB_ECHOES; i++)
 		sl_proc_stop(&lab->servers[i / SL_LAB_ECHOES][i % SL_LAB_ECHOES], SIGKILL);
+	for (uint32_t n = 0; n < SL_LAB_MAX_SERVERS; n++)
+		sl_proc_stop(&lab->decaps[n], SIGTERM);
 	sl_net_sweep();
 }

@@ -30,13 +30,15 @@ enum sl_lab_layout { SL_LAB_TWO_ARM, SL_LAB_ONE_ARM };
 
 struct sl_lab_spec {
 	const char *device;      // "af_xdp" or "af_packet"
-	const char *forward;     // "nat", "fullnat", "dsr-l2"
+	const char *forward;     // "nat", "fullnat", "dsr-l2", "dsr-ipip", "dsr-gue"
 	const char *balance;     // as in pools.yaml
 	const char *probes;      // YAML value of "probes" of the TCP pools; NULL = none
 	const uint16_t *weights; // by server; NULL = 100 each
 	uint8_t layout;          // enum sl_lab_layout
 	uint8_t n_servers;
 	uint8_t n_workers;
+	uint16_t advertised_mss; // by servers to the client, direct return only; 0 = theirs
+	bool is_crossed;         // tunnels: IPv4 services have IPv6 backends and the other way
 };
 
 struct sl_lab {
@@ -44,6 +46,7 @@ struct sl_lab {
 	char dir[64];
 	struct sl_proc dataplane, control;
 	struct sl_proc servers[SL_LAB_MAX_SERVERS][SL_LAB_ECHOES];
+	struct sl_proc decaps[SL_LAB_MAX_SERVERS]; // tunnels
 };
 
 // Clears what an earlier test left, makes the network and starts data plane and control; when it
@@ -51,7 +54,7 @@ struct sl_lab {
 void sl_lab_start(struct sl_lab *lab, const struct sl_lab_spec *spec);
 void sl_lab_stop(struct sl_lab *lab);
 
-// Echo servers for every service, each naming itself s0, s1, ..
+// Echo servers (and the ends of their tunnels) for every service, each naming itself s0, s1, ..
 void sl_lab_start_echoes(struct sl_lab *lab);
 
 // The control process alone, as after kill -9; returns at once.

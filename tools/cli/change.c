@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_WEIGHT 1000 // as in pools.yaml
+#define MAX_WEIGHT   1000 // as in pools.yaml
+#define WAIT_STEP_MS 500  // longer than weights take to reach every worker
 
 bool sl_cli_is_name(const char *text)
 {
@@ -104,55 +105,197 @@ static void tell_backend(const json_t *json)
 	tell_warnings(json);
 }
 
-// target is POOL/BACKEND.
-static int change_backend(const struct sl_cli *cli, const char *target, const char *verb,
-                          const char *body)
+// target is POOL/BACKEND; pool gets the first, backend points to the second.
+static int split_target(const char *target, char pool[80], const char **backend)
 {
-	char pool[80], path[256];
 	const char *slash = strchr(target, '/');
-	json_t *json;
-	int rc;
 
-	if (slash == NULL || (size_t)(slash - target) >= sizeof(pool)) {
+	if (slash == NULL || slash - target >= 80) {
 		fprintf(stderr,
 		        "sluice: \"%s\" is no POOL/BACKEND\n"
 		        "  next: `sluice pool list` and `sluice pool show POOL` name them\n",
 		        target);
 		return SL_CLI_USAGE;
 	}
-	snprintf(pool, sizeof(pool), "%.*s", (int)(slash - target), target);
-	if (!sl_cli_is_name(pool) || !sl_cli_is_name(slash + 1))
-		return SL_CLI_USAGE;
-	snprintf(path, sizeof(path), "/api/v1/pools/%s/backends/%s/%s", pool, slash + 1, verb);
-	rc = sl_cli_request(cli, path, body, &json);
+	snprintf(pool, 80, "%.*s", (int)(slash - target), target);
+	*backend = slash + 1;
+	return sl_cli_is_name(pool) && sl_cli_is_name(*backend) ? SL_CLI_OK : SL_CLI_USAGE;
+}
+
+// body is taken.
+static int change_backend(const struct sl_cli *cli, const char *target, const char *verb,
+                          json_t *body)
+{
+	char pool[80], path[256], *text = json_dumps(body, 0);
+	const char *backend;
+	json_t *json;
+	int rc = split_target(target, pool, &backend);
+
+	json_decref(body);
+	if (rc == SL_CLI_OK && text == NULL)
+		rc = SL_CLI_FAILED;
+	if (rc == SL_CLI_OK) {
+		snprintf(path, sizeof(path), "/api/v1/pools/%s/backends/%s/%s", pool, backend,
+		         verb);
+		rc = sl_cli_request(cli, path, text, &json);
+	}
+	free(text);
 	if (rc != SL_CLI_OK)
 		return rc;
-	if (cli->is_json)
+	if (cli->is_json && cli->wait_ms == 0)
 		sl_cli_print_json(json);
-	else
+	else if (!cli->is_json)
 		tell_backend(json);
 	json_decref(json);
 	return SL_CLI_OK;
 }
 
+// --ttl and --reason into the body of a change. false: told.
+static bool add_note(const struct sl_cli *cli, json_t *body)
+{
+	long ttl_ms = cli->ttl != NULL ? sl_cli_parse_ms(cli->ttl) : 0;
+
+	if (cli->ttl != NULL && strcmp(cli->ttl, "forever") == 0) {
+		json_object_set_new(body, "ttl_seconds", json_null());
+	} else if (cli->ttl != NULL && ttl_ms < 1000) {
+		fprintf(stderr,
+		        "sluice: --ttl %s is no duration of a second or more\n"
+		        "  next: write it like 30m, 4h or 7d, or forever\n",
+		        cli->ttl);
+		return false;
+	} else if (cli->ttl != NULL) {
+		json_object_set_new(body, "ttl_seconds", json_integer(ttl_ms / 1000));
+	}
+	if (cli->reason != NULL &&
+	    json_object_set_new(body, "reason", json_string(cli->reason)) != 0) {
+		fprintf(stderr, "sluice: --reason is no UTF-8 text\n  next: write it in ASCII\n");
+		return false;
+	}
+	return true;
+}
+
+// The backend as it is now; NULL and *rc when it cannot be had.
+static json_t *look(const struct sl_cli *cli, const char *pool, const char *backend, int *rc)
+{
+	json_t *json, *row, *found = NULL;
+	char path[256];
+	size_t i;
+
+	snprintf(path, sizeof(path), "/api/v1/pools/%s", pool);
+	*rc = sl_cli_request(cli, path, NULL, &json);
+	if (*rc != SL_CLI_OK)
+		return NULL;
+	json_array_foreach(json_object_get(json, "backends"), i, row)
+	{
+		if (strcmp(sl_cli_text_of(row, "name"), backend) == 0)
+			found = json_incref(row);
+	}
+	json_decref(json);
+	if (found == NULL) {
+		fprintf(stderr, "sluice: %s/%s is no longer in the configuration\n", pool, backend);
+		*rc = SL_CLI_FAILED;
+	}
+	return found;
+}
+
+// Without a data plane nobody knows how many flows there are. -1 = not to be had, *rc says why.
+static double count_flows(const struct sl_cli *cli, const char *pool, const char *backend, int *rc)
+{
+	json_t *status, *json = look(cli, pool, backend, rc);
+	double n = sl_cli_number_of(json, "flows");
+	bool is_drained = strcmp(sl_cli_text_of(json, "state"), "drain") == 0 ||
+	                  strcmp(sl_cli_text_of(json, "state"), "maint") == 0;
+
+	json_decref(json);
+	if (*rc != SL_CLI_OK)
+		return -1;
+	if (!is_drained) {
+		fprintf(stderr,
+		        "sluice: %s/%s takes new flows again: the drain ended or was taken back\n",
+		        pool, backend);
+		*rc = SL_CLI_FAILED;
+		return -1;
+	}
+	*rc = sl_cli_request(cli, "/api/v1/status", NULL, &status);
+	if (*rc != SL_CLI_OK)
+		return -1;
+	if (!json_is_true(json_object_get(json_object_get(status, "dataplane"), "connected")))
+		n = -1;
+	json_decref(status);
+	return n;
+}
+
+static int tell_drained(const struct sl_cli *cli, const char *target, double n, bool is_drained)
+{
+	if (cli->is_json) {
+		json_t *json = json_pack("{s:s, s:s, s:s, s:b, s:o}", "api", "sluice/v1", "kind",
+		                         "Drain", "backend", target, "drained", (int)is_drained,
+		                         "flows", n >= 0 ? json_real(n) : json_null());
+
+		sl_cli_print_json(json);
+		json_decref(json);
+	} else if (is_drained) {
+		printf("%s: drained, no flows left\n", target);
+	} else if (n < 0) {
+		fprintf(stderr, "sluice: %s: flows unknown, the data plane is not connected\n",
+		        target);
+	} else {
+		fprintf(stderr,
+		        "sluice: %s: %.0f flows left; it stays drained\n"
+		        "  next: wait again, or stop the server and lose them\n",
+		        target, n);
+	}
+	return is_drained ? SL_CLI_OK : SL_CLI_PARTIAL;
+}
+
+// Two looks must see none: the weights are on their way to the workers during the first.
+static int wait_drained(const struct sl_cli *cli, const char *target)
+{
+	const long end_ms = sl_cli_now_ms() + cli->wait_ms;
+	int n_empty = 0, rc = SL_CLI_OK;
+	const char *backend;
+	char pool[80];
+	double n;
+
+	rc = split_target(target, pool, &backend);
+	while (rc == SL_CLI_OK) {
+		n = count_flows(cli, pool, backend, &rc);
+		n_empty = n == 0 ? n_empty + 1 : 0;
+		if (rc == SL_CLI_OK && (n_empty == 2 || sl_cli_now_ms() >= end_ms))
+			return tell_drained(cli, target, n, n_empty == 2);
+		sl_cli_sleep_ms(WAIT_STEP_MS);
+	}
+	return rc;
+}
+
 int sl_cli_backend_drain(const struct sl_cli *cli, int argc, char **argv)
 {
+	json_t *body = json_object();
+	int rc;
+
 	(void)argc;
-	return change_backend(cli, argv[0], "drain", "{}");
+	if (!add_note(cli, body)) {
+		json_decref(body);
+		return SL_CLI_USAGE;
+	}
+	rc = change_backend(cli, argv[0], "drain", body);
+	return rc == SL_CLI_OK && cli->wait_ms > 0 ? wait_drained(cli, argv[0]) : rc;
 }
 
 int sl_cli_backend_ready(const struct sl_cli *cli, int argc, char **argv)
 {
 	(void)argc;
-	return change_backend(cli, argv[0], "ready", "{}");
+	return change_backend(cli, argv[0], "ready", json_object());
 }
 
 int sl_cli_weight_set(const struct sl_cli *cli, int argc, char **argv)
 {
-	char body[64], *end;
-	long weight = strtol(argv[1], &end, 10);
+	long weight;
+	json_t *body;
+	char *end;
 
 	(void)argc;
+	weight = strtol(argv[1], &end, 10);
 	if (end == argv[1] || *end != '\0' || weight < 0 || weight > MAX_WEIGHT) {
 		fprintf(stderr,
 		        "sluice: weight %s is no whole number from 0 to %d\n"
@@ -162,12 +305,16 @@ int sl_cli_weight_set(const struct sl_cli *cli, int argc, char **argv)
 		        argv[1], MAX_WEIGHT);
 		return SL_CLI_USAGE;
 	}
-	snprintf(body, sizeof(body), "{\"weight\": %ld}", weight);
+	body = json_pack("{s:I}", "weight", (json_int_t)weight);
+	if (!add_note(cli, body)) {
+		json_decref(body);
+		return SL_CLI_USAGE;
+	}
 	return change_backend(cli, argv[0], "weight", body);
 }
 
 int sl_cli_weight_clear(const struct sl_cli *cli, int argc, char **argv)
 {
 	(void)argc;
-	return change_backend(cli, argv[0], "weight", "{\"weight\": null}");
+	return change_backend(cli, argv[0], "weight", json_pack("{s:n}", "weight"));
 }

@@ -26,7 +26,10 @@ struct sl_cli {
 	const char *socket;
 	const char *file; // -f of apply; NULL = the daemon's
 	long timeout_ms;
-	long wait_ms; // --wait of status; 0 = do not
+	long wait_ms;       // --wait; 0 = do not
+	long watch_ms;      // --watch; 0 = once
+	const char *ttl;    // --ttl; NULL = control's default
+	const char *reason; // --reason; NULL = none
 	bool is_json;
 };
 
@@ -53,7 +56,7 @@ const char *sl_cli_human_seconds(const json_t *seconds, char text[16]);
 // width characters, as many '#' as part of whole.
 const char *sl_cli_bar(double part, double whole, int width, char text[32]);
 
-// "500ms", "30s", "2m", bare seconds. -1 for anything else.
+// "500ms", "30s", "2m", "4h", "7d", bare seconds. -1 for anything else.
 long sl_cli_parse_ms(const char *text);
 
 // ---- commands; argv holds the operands only ----
@@ -68,6 +71,9 @@ int sl_cli_weight_set(const struct sl_cli *cli, int argc, char **argv);
 int sl_cli_weight_clear(const struct sl_cli *cli, int argc, char **argv);
 int sl_cli_flow_count(const struct sl_cli *cli, int argc, char **argv);
 int sl_cli_drops(const struct sl_cli *cli, int argc, char **argv);
+
+long sl_cli_now_ms(void); // CLOCK_MONOTONIC
+void sl_cli_sleep_ms(long ms);
 
 // Names as pools.yaml allows them; told when it is none.
 bool sl_cli_is_name(const char *text);

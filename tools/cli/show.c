@@ -91,7 +91,7 @@ static bool is_degraded(const json_t *status)
 	return json_is_true(json_object_get(status, "degraded"));
 }
 
-static long now_ms(void)
+long sl_cli_now_ms(void)
 {
 	struct timespec now;
 
@@ -99,19 +99,25 @@ static long now_ms(void)
 	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+void sl_cli_sleep_ms(long ms)
+{
+	const struct timespec step = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+
+	nanosleep(&step, NULL);
+}
+
 // Until control answers and nothing is degraded, or the time is over. The last answer is kept.
 static void wait_until_good(const struct sl_cli *cli, json_t **status)
 {
-	const long end_ms = now_ms() + cli->wait_ms;
-	const struct timespec step = {.tv_nsec = WAIT_STEP_MS * 1000000L};
+	const long end_ms = sl_cli_now_ms() + cli->wait_ms;
 
 	while (sl_cli_request_quietly(cli, "/api/v1/status", status) != SL_CLI_OK ||
 	       is_degraded(*status)) {
-		if (now_ms() + WAIT_STEP_MS > end_ms)
+		if (sl_cli_now_ms() + WAIT_STEP_MS > end_ms)
 			return;
 		json_decref(*status);
 		*status = NULL;
-		nanosleep(&step, NULL);
+		sl_cli_sleep_ms(WAIT_STEP_MS);
 	}
 }
 
@@ -234,15 +240,40 @@ int sl_cli_pool_list(const struct sl_cli *cli, int argc, char **argv)
 	return show(cli, "/api/v1/pools", draw_pools);
 }
 
+// Of an operator's word: whose it is, how long it holds, why. false: there is none.
+static bool why_of_override(const json_t *backend, const char *what, char text[SL_CLI_CELL_BYTES])
+{
+	const json_t *note = json_object_get(json_object_get(backend, "overrides"), what);
+	const json_t *left = json_object_get(note, "remaining_seconds");
+	const char *reason = sl_cli_text_of(note, "reason");
+	char time[32] = " for ever";
+	long left_min;
+
+	if (!json_is_object(note))
+		return false;
+	if (json_is_number(left)) {
+		left_min = (long)(json_number_value(left) / 60);
+		if (left_min >= 60)
+			snprintf(time, sizeof(time), " %ldh%02ldm", left_min / 60, left_min % 60);
+		else if (left_min > 0)
+			snprintf(time, sizeof(time), " %ldm", left_min);
+		else
+			snprintf(time, sizeof(time), " %.0fs", json_number_value(left));
+	}
+	snprintf(text, SL_CLI_CELL_BYTES, "override %s%s%s%s", sl_cli_text_of(note, "owner"), time,
+	         reason[0] != '\0' ? ": " : "", reason);
+	return true;
+}
+
 // The factor that moves the weight most, in words.
 static void why_of(const json_t *backend, char text[SL_CLI_CELL_BYTES])
 {
 	const json_t *factors = json_object_get(backend, "factors");
 	const char *reason = sl_cli_text_of(backend, "reason");
 
-	if (json_is_number(json_object_get(factors, "override")))
-		snprintf(text, SL_CLI_CELL_BYTES, "override");
-	else if (strcmp(reason, "ok") != 0)
+	if (why_of_override(backend, "drain", text) || why_of_override(backend, "weight", text))
+		return;
+	if (strcmp(reason, "ok") != 0)
 		snprintf(text, SL_CLI_CELL_BYTES, "%s", reason);
 	else if (sl_cli_number_of(factors, "slow_start") < 1)
 		snprintf(text, SL_CLI_CELL_BYTES, "slow start x%.2f",
@@ -331,6 +362,9 @@ static void draw_flows(const json_t *json)
 		sl_cli_table_add(table, "%.0f", sl_cli_number_of(row, "flows"));
 	}
 	sl_cli_table_print_and_free(table);
+	if (!json_is_true(json_object_get(json, "connected")))
+		fprintf(stderr,
+		        "warning: the data plane is not connected; these are its last counts\n");
 	printf("%.0f flows in all, room for %.0f\n", sl_cli_number_of(json, "total"),
 	       sl_cli_number_of(json, "capacity"));
 }

@@ -129,7 +129,8 @@ long sl_cli_parse_ms(const char *text)
 	static const struct {
 		const char *unit;
 		long ms;
-	} units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"", 1000}};
+	} units[] = {{"ms", 1},      {"s", 1000},     {"m", 60000},
+	             {"h", 3600000}, {"d", 86400000}, {"", 1000}};
 	char *end;
 	long n = strtol(text, &end, 10);
 

@@ -8,7 +8,6 @@ import signal
 import sys
 import time
 
-import net
 import view
 from net import SERVERS
 from plant import POOLS, Plant
@@ -27,7 +26,6 @@ def progress(text):
 
 def set_up(plant, device):
     progress("network: client, appliance, 4 servers in namespaces " + plant.net.prefix + "-*")
-    net.sweep_dead_runs()
     plant.net.build()
     for name in SERVERS:
         plant.start_server(name)

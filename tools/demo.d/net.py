@@ -44,8 +44,8 @@ def delete_namespace(name):
     subprocess.run(["ip", "netns", "del", name], capture_output=True)
 
 
-def sweep_dead_runs():
-    """Namespaces of a demo that was killed with SIGKILL: its pid is in their name and is gone."""
+def sweep_dead_namespaces():
+    """Those of a demo that was killed with SIGKILL: its pid is in their name and is gone."""
     for line in run("ip", "netns", "list").splitlines():
         m = re.match(r"(sl(\d+)-(?:cli|lb|sw|g\d))\b", line)
         if m and not os.path.exists(f"/proc/{m[2]}"):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demo's processes: data plane, control, GPU servers and clients, and the files they need."""
 import ctypes
+import glob
 import http.client
 import json
 import os
@@ -12,7 +13,7 @@ import tempfile
 import threading
 import time
 
-from net import PORT, SERVERS, VIP4, VIP6, Network, server_addresses
+from net import PORT, SERVERS, VIP4, VIP6, Network, server_addresses, sweep_dead_namespaces
 
 BUILD = os.path.abspath("build")
 DATAPLANE = f"{BUILD}/dataplane/io/sluice-dataplane"
@@ -67,6 +68,15 @@ def die_with_parent():
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
+def sweep_dead_runs():
+    """What a demo killed with SIGKILL left: its pid is in every name and is gone."""
+    sweep_dead_namespaces()
+    for path in glob.glob(os.path.join(tempfile.gettempdir(), "sluice-demo-*-*")):
+        pid = os.path.basename(path).split("-")[2]
+        if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+            shutil.rmtree(path, ignore_errors=True)
+
+
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path, timeout):
         super().__init__("sluice", timeout=timeout)
@@ -82,7 +92,8 @@ class Plant:
     """Owns every process of the demo and the directory with their files."""
 
     def __init__(self):
-        self.dir = tempfile.mkdtemp(prefix="sluice-demo-")
+        sweep_dead_runs()
+        self.dir = tempfile.mkdtemp(prefix=f"sluice-demo-{os.getpid()}-")
         self.net = Network()
         self.procs = {}
         self.device = None

@@ -13,7 +13,7 @@
 
 struct sl_capture {
 	pcap_t *pcap;
-	uint8_t frame[MAX_FRAME_BYTES];
+	uint8_t room[SL_CAPTURE_HEADROOM_BYTES + MAX_FRAME_BYTES];
 };
 
 struct sl_capture_writer {
@@ -52,13 +52,13 @@ int sl_capture_next(struct sl_capture *c, struct sl_captured *packet)
 
 	if (got == PCAP_ERROR_BREAK)
 		return 0;
-	if (got != 1 || header->caplen > sizeof(c->frame)) {
+	if (got != 1 || header->caplen > MAX_FRAME_BYTES) {
 		fprintf(stderr, "sluice-replay: reading the capture: %s\n", pcap_geterr(c->pcap));
 		return -EIO;
 	}
-	memcpy(c->frame, bytes, header->caplen);
+	memcpy(c->room + SL_CAPTURE_HEADROOM_BYTES, bytes, header->caplen);
 	*packet = (struct sl_captured){
-		.frame = c->frame,
+		.frame = c->room + SL_CAPTURE_HEADROOM_BYTES,
 		.n_bytes = header->caplen,
 		.is_cut = header->caplen < header->len,
 		// tv_usec counts nanoseconds: that is what was asked for.

@@ -11,6 +11,8 @@
 struct sl_capture;
 struct sl_capture_writer;
 
+#define SL_CAPTURE_HEADROOM_BYTES 64 // before each frame, may be written to as well
+
 struct sl_captured {
 	uint8_t *frame; // owned by the capture, may be written to until the next one
 	uint32_t n_bytes;

@@ -190,6 +190,7 @@ static bool start(struct session *s, uint64_t start_ns)
 		.macs = (const uint8_t(*)[6])s->macs,
 		.kernel = s->options.kernel,
 		.n_kernel = s->options.n_kernel,
+		.headroom_bytes = SL_CAPTURE_HEADROOM_BYTES,
 		.seed = s->options.seed,
 		.start_ns = start_ns,
 		.told = told,

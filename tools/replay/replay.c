@@ -31,14 +31,16 @@ static void worker_free(struct replay_worker *w)
 	free(w);
 }
 
-static int worker_alloc(struct replay_worker *w, size_t flow_bytes)
+static int worker_alloc(const struct sl_replay *rp, struct replay_worker *w, size_t flow_bytes)
 {
+	uint32_t n_backends = rp->backends.n_slots, n_vips = rp->vips.n_slots;
+
 	w->flow_memory = zeroed_lines(flow_bytes);
-	w->loads = calloc(2 * SL_MAX_BACKENDS, sizeof(*w->loads));
-	w->others_load = calloc(SL_MAX_BACKENDS, sizeof(*w->others_load));
+	w->loads = calloc(2 * (size_t)n_backends, sizeof(*w->loads));
+	w->others_load = calloc(n_backends, sizeof(*w->others_load));
 	w->stats = zeroed_lines(sizeof(*w->stats));
-	w->backend_stats = zeroed_lines(SL_MAX_BACKENDS * sizeof(*w->backend_stats));
-	w->vip_stats = zeroed_lines(SL_MAX_VIPS * sizeof(*w->vip_stats));
+	w->backend_stats = zeroed_lines(n_backends * sizeof(*w->backend_stats));
+	w->vip_stats = zeroed_lines(n_vips * sizeof(*w->vip_stats));
 	if (w->flow_memory == NULL || w->loads == NULL || w->others_load == NULL ||
 	    w->stats == NULL || w->backend_stats == NULL || w->vip_stats == NULL)
 		return -ENOMEM;
@@ -56,7 +58,7 @@ static int worker_new(struct sl_replay *rp, uint32_t index, uint64_t seed)
 	size_t flow_bytes = sl_flow_table_bytes(params.n_flows);
 
 	rp->workers[index] = w;
-	if (w == NULL || worker_alloc(w, flow_bytes) != 0)
+	if (w == NULL || worker_alloc(rp, w, flow_bytes) != 0)
 		return -ENOMEM;
 	w->fw = (struct sl_forwarder){
 		.worker = index,
@@ -66,7 +68,7 @@ static int worker_new(struct sl_replay *rp, uint32_t index, uint64_t seed)
 		.neighs = &rp->neighs,
 		.others_load = w->others_load,
 		.own_load = w->loads,
-		.entries = w->loads + SL_MAX_BACKENDS,
+		.entries = w->loads + rp->backends.n_slots,
 		.stats = w->stats,
 		.backend_stats = w->backend_stats,
 		.vip_stats = w->vip_stats,
@@ -84,8 +86,10 @@ static int init_tables(struct sl_replay *rp, const struct sl_replay_params *para
 {
 	struct sl_neigh *rows = calloc(SL_NEIGH_MAX, sizeof(*rows));
 	_Atomic uint32_t *index = calloc(SL_NEIGH_INDEX_SLOTS, sizeof(*index));
-	struct sl_registry_slot *backends = calloc(SL_MAX_BACKENDS, sizeof(*backends));
-	struct sl_registry_slot *vips = calloc(SL_MAX_VIPS, sizeof(*vips));
+	uint32_t n_backends = params->max_backends != 0 ? params->max_backends : SL_MAX_BACKENDS;
+	uint32_t n_vips = params->max_vips != 0 ? params->max_vips : SL_MAX_VIPS;
+	struct sl_registry_slot *backends = calloc(n_backends, sizeof(*backends));
+	struct sl_registry_slot *vips = calloc(n_vips, sizeof(*vips));
 	struct sl_ip *kernel = calloc(params->n_kernel + 1, sizeof(*kernel));
 
 	rp->neighs = (struct sl_neigh_table){.rows = rows, .index = index};
@@ -95,8 +99,8 @@ static int init_tables(struct sl_replay *rp, const struct sl_replay_params *para
 	if (rows == NULL || index == NULL || backends == NULL || vips == NULL || kernel == NULL)
 		return -ENOMEM;
 	sl_neigh_init(&rp->neighs, rows, index, params->seed);
-	sl_registry_init(&rp->backends, backends, SL_MAX_BACKENDS);
-	sl_registry_init(&rp->vips, vips, SL_MAX_VIPS);
+	sl_registry_init(&rp->backends, backends, n_backends);
+	sl_registry_init(&rp->vips, vips, n_vips);
 	rp->n_kernel = params->n_kernel;
 	if (params->n_kernel > 0)
 		memcpy(kernel, params->kernel, params->n_kernel * sizeof(*kernel));
@@ -120,6 +124,7 @@ struct sl_replay *sl_replay_new(const struct sl_replay_params *params, char *rea
 		goto err_errno;
 	rp->config = *params->config;
 	memcpy(rp->macs, params->macs, rp->config.n_ports * sizeof(rp->macs[0]));
+	rp->headroom_bytes = params->headroom_bytes;
 	rp->told = params->told;
 	rp->told_ctx = params->told_ctx;
 	rp->now_ns = params->start_ns;
@@ -133,10 +138,6 @@ struct sl_replay *sl_replay_new(const struct sl_replay_params *params, char *rea
 	err = init_tables(rp, params);
 	if (err != 0)
 		goto err_memory;
-	for (uint32_t i = 0; i < rp->routes.n_routes; i++) {
-		if (!rp->routes.routes[i].is_connected)
-			replay_pin(rp, &rp->routes.routes[i].via);
-	}
 	return rp;
 
 err_memory:
@@ -242,8 +243,20 @@ static void expire(struct sl_replay *rp)
 	}
 }
 
+// Not when the replay is made: neighbours that are told then need not be asked.
+static void pin_gateways(struct sl_replay *rp)
+{
+	for (uint32_t i = 0; i < rp->routes.n_routes; i++) {
+		if (!rp->routes.routes[i].is_connected)
+			replay_pin(rp, &rp->routes.routes[i].via);
+	}
+	rp->has_gateways = true;
+}
+
 void sl_replay_advance(struct sl_replay *rp, uint64_t now_ns)
 {
+	if (!rp->has_gateways)
+		pin_gateways(rp);
 	if (now_ns < rp->now_ns)
 		now_ns = rp->now_ns;
 	if (now_ns > rp->next_timer_ns && now_ns - rp->next_timer_ns > GAP_MAX_NS) {
@@ -312,7 +325,11 @@ static enum sl_replay_end obey(struct sl_replay *rp, struct sl_pkt *pkt,
 enum sl_replay_end sl_replay_packet(struct sl_replay *rp, uint8_t *frame, uint32_t n_bytes,
                                     uint16_t in_port, uint64_t now_ns)
 {
-	struct sl_pkt pkt = {.data = frame, .len = n_bytes, .in_port = in_port}, was;
+	struct sl_pkt pkt = {.data = frame,
+	                     .len = n_bytes,
+	                     .in_port = in_port,
+	                     .headroom = rp->headroom_bytes},
+		      was;
 	struct sl_pkt *burst[] = {&pkt};
 	struct replay_worker *w = rp->workers[0];
 	struct sl_replay_record record;

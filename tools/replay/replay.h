@@ -49,7 +49,9 @@ struct sl_replay_params {
 	const uint8_t (*macs)[6];         // by port, copied
 	const struct sl_ip *kernel;       // addresses the kernel holds on shared ports; copied
 	uint32_t n_kernel;
-	uint64_t seed; // of hashes and of where local ports start
+	uint32_t max_backends, max_vips; // 0 = as sluice-dataplane
+	uint16_t headroom_bytes; // before every frame, which tunnel headers may take; 0 = none
+	uint64_t seed;           // of hashes and of where local ports start
 	uint64_t start_ns;
 	sl_replay_told_fn told; // may be NULL: only counts are wanted
 	void *told_ctx;
@@ -79,8 +81,8 @@ int sl_replay_add_neighbour(struct sl_replay *rp, const struct sl_ip *ip, const 
 // Let time pass without a packet.
 void sl_replay_advance(struct sl_replay *rp, uint64_t now_ns);
 
-// frame is rewritten in place and not kept. in_port is below the configuration's n_ports.
-// Returns how the packet ended; HELD may become something else later.
+// frame is rewritten in place (and before, see headroom_bytes) and not kept. in_port is below the
+// configuration's n_ports. Returns how the packet ended; HELD may become something else later.
 enum sl_replay_end sl_replay_packet(struct sl_replay *rp, uint8_t *frame, uint32_t n_bytes,
                                     uint16_t in_port, uint64_t now_ns);
 

@@ -129,7 +129,7 @@ static int assign_backends(struct sl_replay *rp, const struct draft *d)
 	return err;
 }
 
-static struct sl_snapshot *build(const struct draft *d, uint64_t epoch)
+static struct sl_snapshot *build(const struct sl_replay *rp, const struct draft *d, uint64_t epoch)
 {
 	struct sl_snap_inputs in = {.config = d->wire,
 	                            .weights_milli = d->weights_milli,
@@ -137,6 +137,7 @@ static struct sl_snapshot *build(const struct draft *d, uint64_t epoch)
 	                            .backend_generations = d->backend_generations,
 	                            .vip_slots = d->vip_slots,
 	                            .next_hops = d->next_hops,
+	                            .routes = &rp->routes,
 	                            .epoch = epoch,
 	                            .maglev_key = shared_maglev_key};
 
@@ -177,7 +178,7 @@ static enum sl_ipc_status apply_config(struct sl_replay *rp, const struct sl_wir
 	if (err == 0)
 		err = assign_vips(rp, d.wire, d.vip_slots);
 	if (err == 0) {
-		snap = build(&d, body->epoch);
+		snap = build(rp, &d, body->epoch);
 		rules = sl_xdp_rules_new(&rp->config, d.wire, rp->kernel, rp->n_kernel);
 		err = snap != NULL && rules != NULL ? 0 : -ENOMEM;
 	}
@@ -233,7 +234,7 @@ static enum sl_ipc_status apply_weights(struct sl_replay *rp, const struct sl_wi
 		}
 		d.weights_milli[row] = rows[i].weight_milli;
 	}
-	snap = build(&d, body->epoch);
+	snap = build(rp, &d, body->epoch);
 	if (snap == NULL) {
 		free(d.weights_milli);
 		return refuse(SL_IPC_INTERNAL, reason, "out of memory");

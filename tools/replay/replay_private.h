@@ -38,6 +38,7 @@ struct replay_worker {
 struct sl_replay {
 	struct sl_dpconfig config;
 	uint8_t macs[SL_MAX_PORTS][6];
+	uint16_t headroom_bytes;
 	struct sl_route_table routes;
 	struct sl_neigh_table neighs;
 	struct sl_registry backends, vips;
@@ -52,6 +53,7 @@ struct sl_replay {
 	const struct sl_ip *kernel; // owned
 	uint32_t n_kernel;
 	// --- running ---
+	bool has_gateways;
 	uint64_t now_ns, next_timer_ns, next_fold_ns;
 	struct replay_held held[REPLAY_MAX_HELD];
 	uint32_t n_held;

@@ -2,6 +2,7 @@
 // What dataplane/io/slow.c does on the main core, on plain memory instead of packet buffers.
 #include <stdlib.h>
 
+#include "icmp_make.h"
 #include "localpkt.h"
 #include "replay_private.h"
 #include "rewrite.h"
@@ -157,11 +158,31 @@ static void neighbour_message(struct sl_replay *rp, const struct sl_pkt *pkt)
 		           pkt->in_port);
 }
 
+// As the data plane's main core does: the packet ends by the name it has, its sender is told.
+static void tell_sender(struct sl_replay *rp, const struct sl_pkt *pkt)
+{
+	const struct sl_icmp_error error = {
+		.type = pkt->is_v6 ? SL_ICMP6_TIME_EXCEEDED : SL_ICMP4_TIME_EXCEEDED,
+		.source = sl_route_source(&rp->routes, &pkt->tuple.src)};
+	uint8_t frame[SL_ICMP_MAKE_MAX_BYTES];
+
+	if (error.source != NULL)
+		send_frame(rp, frame,
+		           sl_icmp_make_error(frame, sizeof(frame), pkt, rp->macs[pkt->in_port],
+		                              &error),
+		           pkt->in_port);
+}
+
 enum sl_replay_end replay_slow(struct sl_replay *rp, struct sl_pkt *pkt,
                                struct sl_replay_record *record)
 {
 	if (pkt->verdict == SL_VERDICT_RESOLVE)
 		return hold(rp, pkt, record);
+	if (pkt->wants_error) {
+		tell_sender(rp, pkt);
+		replay_drop(rp, record, pkt->drop);
+		return SL_REPLAY_DROPPED;
+	}
 	if (pkt->kind == SL_PKT_ARP || pkt->kind == SL_PKT_ND) {
 		neighbour_message(rp, pkt);
 	} else if (sl_echo_reply(pkt, rp->macs[pkt->in_port])) {

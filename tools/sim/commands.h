@@ -8,5 +8,6 @@ int sl_load_main(int argc, char **argv);
 int sl_knob_main(int argc, char **argv);
 int sl_echo_main(int argc, char **argv);
 int sl_conns_main(int argc, char **argv);
+int sl_decap_main(int argc, char **argv);
 
 #endif

@@ -15,6 +15,7 @@ static const struct {
 	{"knob", "change a running server", sl_knob_main},
 	{"echo", "echo TCP or UDP", sl_echo_main},
 	{"conns", "open many connections and count who answers", sl_conns_main},
+	{"decap", "end IPIP and GUE tunnels in front of a server", sl_decap_main},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

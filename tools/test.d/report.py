@@ -2,7 +2,7 @@
 """Counts single Check cases from meson's logs for tools/test.
 
 report.py suite WORK DIR NAME            reads DIR/meson-logs/log-NAME.json, prints the suite's line
-report.py step WORK NAME passed|failed LOG   counts a step that is no Check program
+report.py step WORK NAME passed|failed|skipped LOG   counts a step that is no Check program
 report.py total WORK                     prints failures, skips and the last line; exit 1 if any failed
 
 WORK/cases.jsonl collects one line per case: {"name", "result", "text"}.
@@ -65,7 +65,9 @@ def report_suite(work, directory, suite):
         with open(f"{directory}/meson-logs/log-{suite}.json", encoding="utf-8") as f:
             for line in f:
                 row = json.loads(line)
-                cases += cases_of_program(f"{directory} {suite} {row['name']}", row)
+                # meson writes "project:suite / program".
+                program = row["name"].rsplit(" / ", 1)[-1]
+                cases += cases_of_program(f"{directory} {suite} {program}", row)
     except FileNotFoundError:
         text = open(os.path.join(work, "out"), encoding="utf-8", errors="replace").read()
         cases.append({"name": f"{directory} {suite}", "result": "failed", "text": "meson ran nothing\n" + text})

@@ -57,6 +57,7 @@ START_TEST(example_ports_are_exact)
 	ck_assert_str_eq(p[0].device, "eth0");
 	ck_assert_uint_eq(p[0].kind, SL_DEVICE_AF_XDP);
 	ck_assert_uint_eq(p[0].mode, SL_PORT_SHARED);
+	ck_assert_uint_eq(p[0].mtu_bytes, SL_MTU_DEFAULT_BYTES);
 	ck_assert_uint_eq(p[0].n_addresses, 2);
 	ck_assert_uint_eq(p[0].addresses[0].bits, 24);
 	ck_assert(sl_ip_is_v4(&p[0].addresses[0].address));
@@ -108,7 +109,7 @@ START_TEST(other_words_become_their_enum_values)
 	      "ports:\n"
 	      "  - { name: a, device: \"af_packet:veth1\", addresses: [10.0.0.1/31, 10.0.0.2/31] "
 	      "}\n"
-	      "  - { name: b, device: \"af_xdp:veth2\", mode: dedicated }\n",
+	      "  - { name: b, device: \"af_xdp:veth2\", mode: dedicated, mtu: 1400 }\n",
 	      &c);
 	ck_assert_uint_eq(c.idle, SL_IDLE_POLL);
 	ck_assert_str_eq(c.socket, "/tmp/x.sock");
@@ -117,6 +118,7 @@ START_TEST(other_words_become_their_enum_values)
 	ck_assert_uint_eq(c.memory_bytes, UINT64_C(1) << 30);
 	ck_assert_uint_eq(c.ports[0].kind, SL_DEVICE_AF_PACKET);
 	ck_assert_uint_eq(c.ports[1].mode, SL_PORT_DEDICATED);
+	ck_assert_uint_eq(c.ports[1].mtu_bytes, 1400);
 }
 END_TEST
 

@@ -195,6 +195,17 @@ static const struct {
 	{"forward: { mode: nat }", offsetof(struct sl_model_pool, forward), SL_FORWARD_NAT},
 	{"forward: { mode: fullnat }", offsetof(struct sl_model_pool, forward), SL_FORWARD_FULLNAT},
 	{"forward: { mode: dsr-l2 }", offsetof(struct sl_model_pool, forward), SL_FORWARD_DSR_L2},
+	{"forward: { mode: dsr-ipip }", offsetof(struct sl_model_pool, forward),
+         SL_FORWARD_DSR_IPIP},
+	{"forward: { mode: dsr-gue }", offsetof(struct sl_model_pool, forward), SL_FORWARD_DSR_GUE},
+	{"forward: { mode: dsr-gue }", offsetof(struct sl_model_pool, mtu_guard),
+         SL_MTU_GUARD_BOTH},
+	{"forward: { mode: dsr-gue, mtu-guard: both }", offsetof(struct sl_model_pool, mtu_guard),
+         SL_MTU_GUARD_BOTH},
+	{"forward: { mode: dsr-ipip, mtu-guard: clamp-mss }",
+         offsetof(struct sl_model_pool, mtu_guard), SL_MTU_GUARD_CLAMP_MSS},
+	{"forward: { mode: dsr-ipip, mtu-guard: too-big }",
+         offsetof(struct sl_model_pool, mtu_guard), SL_MTU_GUARD_TOO_BIG},
 	{"balance: weighted", offsetof(struct sl_model_pool, balance), SL_BALANCE_WEIGHTED},
 	{"balance: least-connections", offsetof(struct sl_model_pool, balance),
          SL_BALANCE_LEAST_CONNECTIONS},
@@ -227,10 +238,13 @@ END_TEST
 static const struct {
 	const char *name, *ports, *backend;
 	uint16_t port;
+	const char *mode; // NULL = dsr-l2
 } dsr_cases[] = {
 	{"the VIP's port may be repeated", "[443]", "10.0.0.1:443", 443},
 	{"a port left out is the VIP's", "[443]", "10.0.0.1", 443},
 	{"of several ports none is the backend's", "[80, 443]", "10.0.0.1", 0},
+	{"a tunnel's backend may repeat it", "[443]", "10.0.0.1:443", 443, "dsr-ipip"},
+	{"a tunnel's backend may leave it out", "[443]", "10.0.0.1", 443, "dsr-gue"},
 };
 
 START_TEST(dsr_backends_keep_the_port_of_their_vip)
@@ -241,14 +255,26 @@ START_TEST(dsr_backends_keep_the_port_of_their_vip)
 
 	snprintf(text, sizeof(text),
 	         "version: 1\nvips: [{ name: v, address: 203.0.113.1, ports: %s, pool: p }]\n"
-	         "pools: { p: { forward: { mode: dsr-l2 }, backends: [{ name: x, address: %s }] } "
+	         "pools: { p: { forward: { mode: %s }, backends: [{ name: x, address: %s }] } "
 	         "}\n",
-	         dsr_cases[_i].ports, dsr_cases[_i].backend);
+	         dsr_cases[_i].ports, dsr_cases[_i].mode != NULL ? dsr_cases[_i].mode : "dsr-l2",
+	         dsr_cases[_i].backend);
 	m = test_pools_model(text);
 	ck_assert_msg(m->backends[0].port == dsr_cases[_i].port, "%s: %u", dsr_cases[_i].name,
 	              m->backends[0].port);
 	ck_assert(sl_ip_equal(&m->backends[0].address, &address));
 	sl_model_free(m);
+}
+END_TEST
+
+START_TEST(tunnels_lead_to_backends_of_the_other_family)
+{
+	sl_model_free(test_pools_model(
+		"version: 1\nvips:\n"
+		"  - { name: a, address: 203.0.113.1, ports: [443], pool: p }\n"
+		"  - { name: b, address: \"2001:db8::1\", ports: [443], pool: p }\n"
+		"pools: { p: { forward: { mode: dsr-ipip }, backends: [\n"
+		"  { name: x, address: 10.0.0.1 }, { name: y, address: \"fd00::1\" }] } }\n"));
 }
 END_TEST
 
@@ -291,6 +317,7 @@ int main(void)
 	                    sizeof(word_cases) / sizeof(word_cases[0]));
 	tcase_add_loop_test(tc, dsr_backends_keep_the_port_of_their_vip, 0,
 	                    sizeof(dsr_cases) / sizeof(dsr_cases[0]));
+	tcase_add_test(tc, tunnels_lead_to_backends_of_the_other_family);
 	tcase_add_test(tc, same_ports_may_serve_other_addresses_and_protocols);
 	tcase_add_test(tc, hash_follows_the_text);
 	suite_add_tcase(suite, tc);

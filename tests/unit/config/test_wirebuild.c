@@ -158,18 +158,36 @@ START_TEST(backend_rows_carry_weights_and_dsr_ones_no_port)
 }
 END_TEST
 
+static const struct {
+	const char *forward;
+	uint8_t mode, mtu_guard;
+} dsr_modes[] = {
+	{"mode: dsr-l2", SL_FORWARD_DSR_L2, 0},
+	{"mode: dsr-ipip, mtu-guard: too-big", SL_FORWARD_DSR_IPIP, SL_MTU_GUARD_TOO_BIG},
+	{"mode: dsr-gue, mtu-guard: clamp-mss", SL_FORWARD_DSR_GUE, SL_MTU_GUARD_CLAMP_MSS},
+};
+
 START_TEST(dsr_row_has_no_port_even_when_the_file_gives_one)
 {
-	struct sl_model *dsr = test_pools_model(
-		"version: 1\nvips: [{ name: v, address: 203.0.113.1, ports: [80], pool: p }]\n"
-		"pools: { p: { forward: { mode: dsr-l2 }, backends: [{ name: x, address: "
-		"10.0.0.1:80 }] } }\n");
+	char yaml[512];
+	struct sl_model *dsr;
 	const uint32_t weight = 1;
 	size_t n_bytes;
-	char *wire = sl_wirebuild_config(dsr, &weight, 1, 1, &n_bytes);
+	char *wire;
 	struct sl_wire_backend row;
+	struct sl_wire_pool pool;
 
+	snprintf(yaml, sizeof(yaml),
+	         "version: 1\nvips: [{ name: v, address: 203.0.113.1, ports: [80], pool: p }]\n"
+	         "pools: { p: { forward: { %s }, backends: [{ name: x, address: 10.0.0.1:80 }] } "
+	         "}\n",
+	         dsr_modes[_i].forward);
+	dsr = test_pools_model(yaml);
+	wire = sl_wirebuild_config(dsr, &weight, 1, 1, &n_bytes);
 	memcpy(&row, wire + n_bytes - sizeof(row), sizeof(row));
+	memcpy(&pool, wire + n_bytes - sizeof(row) - sizeof(pool), sizeof(pool));
+	ck_assert_uint_eq(pool.forward, dsr_modes[_i].mode);
+	ck_assert_uint_eq(pool.mtu_guard, dsr_modes[_i].mtu_guard);
 	ck_assert_uint_eq(dsr->backends[0].port, 80);
 	ck_assert_uint_eq(row.id, dsr->backends[0].id);
 	ck_assert_uint_eq(row.port, 0);
@@ -252,7 +270,7 @@ int main(void)
 	tcase_add_test(tc, each_port_range_is_one_vip_row);
 	tcase_add_test(tc, pool_rows_follow_the_model);
 	tcase_add_test(tc, backend_rows_carry_weights_and_dsr_ones_no_port);
-	tcase_add_test(tc, dsr_row_has_no_port_even_when_the_file_gives_one);
+	tcase_add_loop_test(tc, dsr_row_has_no_port_even_when_the_file_gives_one, 0, 3);
 	tcase_add_test(tc, weights_body_has_one_row_per_backend);
 	tcase_add_test(tc, a_body_above_the_limit_is_refused);
 	tcase_add_test(tc, ids_never_change_between_versions);

@@ -237,6 +237,17 @@ static void on_connect(uv_poll_t *poll, int status, int events)
 	fake->connected = watch(fake, fd, on_message);
 }
 
+void fake_set_flows(struct fake_dataplane *fake, uint64_t backend_id, uint64_t n)
+{
+	sl_stat_set(&sl_stats_backend_slot_at(fake->stats, 0)->id, backend_id);
+	sl_stat_set(&sl_stats_backend_at(fake->stats, 0, 0)->flows_active, n);
+}
+
+void fake_set_drops(struct fake_dataplane *fake, unsigned int reason, uint64_t n)
+{
+	sl_stat_set(&sl_stats_worker_at(fake->stats, 0)->drops[reason], n);
+}
+
 void fake_start(struct fake_dataplane *fake, uv_loop_t *loop, const char *path, uint64_t instance)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};

@@ -56,6 +56,10 @@ void fake_start(struct fake_dataplane *fake, uv_loop_t *loop, const char *path, 
 void fake_stop(struct fake_dataplane *fake);
 void fake_fini(struct fake_dataplane *fake); // stop, and free what was kept
 
+// What it counts: flows of a backend, in slot 0, and packets dropped for a reason.
+void fake_set_flows(struct fake_dataplane *fake, uint64_t backend_id, uint64_t n);
+void fake_set_drops(struct fake_dataplane *fake, unsigned int reason, uint64_t n);
+
 // A statistics segment of the sizes above: descriptor and writable mapping.
 int fake_stats_new(uint64_t instance, void **base, size_t *n_bytes);
 

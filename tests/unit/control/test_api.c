@@ -57,6 +57,65 @@ START_TEST(an_override_falls_when_the_file_changes_its_value)
 }
 END_TEST
 
+static const json_t *first_override(const struct call *call, const char *what)
+{
+	const json_t *backend = json_array_get(json_object_get(call->json, "backends"), 0);
+
+	return json_object_get(json_object_get(backend, "overrides"), what);
+}
+
+START_TEST(an_override_has_owner_reason_and_end_and_ends_by_itself)
+{
+	static struct call call;
+	const json_t *drain;
+	struct fixture f;
+	double left_s;
+
+	fixture_set_up_running(&f);
+	fixture_request(&f, &call, "POST", "/api/v1/pools/llama/backends/gpu-1/weight",
+	                "{\"weight\": 7, \"ttl_seconds\": null}");
+	json_decref(call.json);
+	fixture_request(&f, &call, "POST", "/api/v1/pools/llama/backends/gpu-1/drain",
+	                "{\"ttl_seconds\": 60, \"reason\": \"fw update\"}");
+	ck_assert_int_eq(call.status, 200);
+	json_decref(call.json);
+	fixture_request(&f, &call, "GET", "/api/v1/pools/llama", "");
+	drain = first_override(&call, "drain");
+	left_s = json_number_value(json_object_get(drain, "remaining_seconds"));
+	ck_assert(left_s > 50 && left_s <= 60);
+	ck_assert_str_eq(json_string_value(json_object_get(drain, "reason")), "fw update");
+	ck_assert_uint_gt(json_string_length(json_object_get(drain, "owner")), 0);
+	ck_assert(json_is_null(
+		json_object_get(first_override(&call, "weight"), "remaining_seconds")));
+	json_decref(call.json);
+	sl_reload_expire_overrides(&f.daemon, uv_hrtime() + 61 * SL_NS_PER_S);
+	fixture_request(&f, &call, "GET", "/api/v1/pools/llama", "");
+	ck_assert(json_is_null(first_override(&call, "drain")));
+	ck_assert_int_eq(
+		json_integer_value(json_object_get(first_override(&call, "weight"), "value")), 7);
+	ck_assert_ptr_null(strstr(call.bytes, "\"state\": \"drain\""));
+	json_decref(call.json);
+	fixture_tear_down(&f);
+}
+END_TEST
+
+START_TEST(an_override_without_a_word_lasts_four_hours)
+{
+	static struct call call;
+	struct fixture f;
+
+	fixture_set_up_running(&f);
+	fixture_request(&f, &call, "POST", "/api/v1/pools/llama/backends/gpu-1/drain", "");
+	json_decref(call.json);
+	ck_assert_uint_eq(f.daemon.overrides.items[0].drain_note.ttl_s, 4 * 3600);
+	sl_reload_expire_overrides(&f.daemon, uv_hrtime() + (4 * 3600 - 5) * SL_NS_PER_S);
+	ck_assert_uint_eq(f.daemon.overrides.n_items, 1);
+	sl_reload_expire_overrides(&f.daemon, uv_hrtime() + 4 * 3600 * SL_NS_PER_S);
+	ck_assert_uint_eq(f.daemon.overrides.n_items, 0);
+	fixture_tear_down(&f);
+}
+END_TEST
+
 static const struct {
 	const char *method;
 	const char *path;
@@ -89,8 +148,26 @@ static const struct {
 	{"POST", "/api/v1/pools/llama/backends/gpu-1/weight", "{}", 400, "0 to 1000", "null"},
 	{"POST", "/api/v1/pools/llama/backends/gpu-1/weight", "{\"weight\": 5, \"ttl\": 1}", 400,
          "unknown key ttl", "API.md"},
-	{"POST", "/api/v1/pools/llama/backends/gpu-1/drain", "{\"ttl\": 1}", 400, "unknown key ttl",
+	{"POST", "/api/v1/pools/llama/backends/gpu-1/ready", "{\"ttl\": 1}", 400, "unknown key ttl",
          "{}"},
+	{"POST", "/api/v1/pools/llama/backends/gpu-1/drain", "{\"ttl\": 1}", 400, "unknown key ttl",
+         "API.md"},
+	{"POST", "/api/v1/pools/llama/backends/gpu-1/drain", "{\"ttl_seconds\": 0}", 400,
+         "ttl_seconds", "null"},
+	{"POST", "/api/v1/pools/llama/backends/gpu-1/drain", "{\"ttl_seconds\": -5}", 400,
+         "ttl_seconds", "null"},
+	{"POST", "/api/v1/pools/llama/backends/gpu-1/drain", "{\"ttl_seconds\": 1.5}", 400,
+         "ttl_seconds", "null"},
+	{"POST", "/api/v1/pools/llama/backends/gpu-1/drain", "{\"ttl_seconds\": \"4h\"}", 400,
+         "ttl_seconds", "null"},
+	{"POST", "/api/v1/pools/llama/backends/gpu-1/drain", "{\"ttl_seconds\": 31536001}", 400,
+         "ttl_seconds", "null"},
+	{"POST", "/api/v1/pools/llama/backends/gpu-1/drain", "{\"reason\": 1}", 400, "one line",
+         "shorter"},
+	{"POST", "/api/v1/pools/llama/backends/gpu-1/drain", "{\"reason\": \"a\\nb\"}", 400,
+         "one line", "shorter"},
+	{"POST", "/api/v1/pools/llama/backends/gpu-1/drain", "{\"reason\": \"\\u001b[2J\"}", 400,
+         "one line", "shorter"},
 	{"POST", "/api/v1/pools/llama/backends/gpu-1/drain", "\xff\xfe", 400, "not JSON", "API.md"},
 };
 
@@ -279,6 +356,8 @@ int main(void)
 	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, an_operators_drain_reaches_the_data_plane_and_survives_a_restart);
 	tcase_add_test(tc, an_override_falls_when_the_file_changes_its_value);
+	tcase_add_test(tc, an_override_has_owner_reason_and_end_and_ends_by_itself);
+	tcase_add_test(tc, an_override_without_a_word_lasts_four_hours);
 	tcase_add_loop_test(tc, a_wrong_call_is_refused_with_cause_and_next_step, 0, N(calls));
 	tcase_add_loop_test(tc, oversized_and_garbled_messages_change_nothing, 0, N(floods));
 	tcase_add_loop_test(tc, slow_clients_keep_nobody_out_neither_while_they_hang_nor_afterwards,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon_fixture.h"
+#include "histogram.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -282,6 +283,7 @@ START_TEST(a_backend_that_goes_down_or_comes_back_is_in_the_log_once_and_a_storm
 	const struct sl_probe_result bad = {.reason = SL_PROBE_REFUSED}, good = {0};
 	char text[8192] = "";
 	struct fixture f;
+	struct sl_probe_view view;
 	uint32_t n_lines = 0;
 	uint64_t key;
 	int fds[2];
@@ -298,6 +300,8 @@ START_TEST(a_backend_that_goes_down_or_comes_back_is_in_the_log_once_and_a_storm
 		sl_targets_result(&f.daemon, key, &good);
 	}
 	sl_targets_tell_rest(&f.daemon);
+	sl_fleet_probe_view(f.daemon.fleet, 0, 0, &view);
+	ck_assert_uint_eq(view.durations->counts[0], 301);
 	f.daemon.options.log.fd = -1;
 	close(fds[1]);
 	ck_assert_int_gt(read(fds[0], text, sizeof(text) - 1), 0);
@@ -309,6 +313,34 @@ START_TEST(a_backend_that_goes_down_or_comes_back_is_in_the_log_once_and_a_storm
 		n_lines++;
 	ck_assert_uint_eq(n_lines, 21);
 	ck_assert_ptr_nonnull(strstr(text, "<4>181 more backends changed"));
+	fixture_tear_down(&f);
+}
+END_TEST
+
+START_TEST(applying_another_file_warns_that_a_restart_reads_the_first)
+{
+	static struct call call;
+	char body[PATH_MAX + 16], other[PATH_MAX];
+	struct fixture f;
+	FILE *file;
+
+	fixture_set_up_running(&f);
+	sl_state_path(f.dir, "other.yaml", other);
+	file = fopen(other, "w");
+	ck_assert_ptr_nonnull(file);
+	fputs(CHANGE, file);
+	fclose(file);
+	snprintf(body, sizeof(body), "{\"file\": \"%s\"}", other);
+	fixture_request(&f, &call, "POST", "/api/v1/apply", body);
+	ck_assert_int_eq(call.status, 200);
+	ck_assert_ptr_nonnull(strstr(call.bytes, "pools.yaml, not this file"));
+	json_decref(call.json);
+	snprintf(body, sizeof(body), "{\"file\": \"%s\"}", f.config);
+	fixture_request(&f, &call, "POST", "/api/v1/apply", body);
+	ck_assert_int_eq(call.status, 200);
+	ck_assert_ptr_null(strstr(call.bytes, "not this file"));
+	json_decref(call.json);
+	unlink(other);
 	fixture_tear_down(&f);
 }
 END_TEST
@@ -355,6 +387,7 @@ int main(void)
 	tcase_add_test(
 		tc,
 		a_backend_that_goes_down_or_comes_back_is_in_the_log_once_and_a_storm_is_bounded);
+	tcase_add_test(tc, applying_another_file_warns_that_a_restart_reads_the_first);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);
 }

@@ -72,6 +72,78 @@ START_TEST(counters_keep_every_bit)
 }
 END_TEST
 
+static const struct {
+	const char *name;
+	uint32_t us;
+	uint32_t bucket;
+} durations[] = {
+	{"nothing at all", 0, 0},
+	{"a bound belongs to its bucket", 500, 0},
+	{"a microsecond more does not", 501, 1},
+	{"the highest bound", 60000000, SL_HISTOGRAM_BOUNDS - 1},
+	{"above it", 60000001, SL_HISTOGRAM_BOUNDS},
+	{"as long as can be", UINT32_MAX, SL_HISTOGRAM_BOUNDS},
+};
+
+START_TEST(a_duration_falls_into_the_bucket_of_its_bound)
+{
+	struct sl_histogram histogram = {0};
+
+	sl_histogram_add(&histogram, durations[_i].us);
+	for (uint32_t b = 0; b <= SL_HISTOGRAM_BOUNDS; b++)
+		ck_assert_msg(histogram.counts[b] == (b == durations[_i].bucket), "%s: bucket %u",
+		              durations[_i].name, b);
+	ck_assert_uint_eq(histogram.sum_us, durations[_i].us);
+}
+END_TEST
+
+START_TEST(a_histogram_is_cumulative_and_ends_with_sum_and_count)
+{
+	const struct sl_label labels[] = {{"pool", "p"}, {0}};
+	struct sl_histogram histogram = {0};
+	struct sl_text text = {0};
+	const char *last;
+
+	sl_histogram_add(&histogram, 400);
+	sl_histogram_add(&histogram, 2000);
+	sl_histogram_add(&histogram, 90000000);
+	sl_metrics_family(&text, "d_seconds", SL_METRIC_HISTOGRAM, "Took.");
+	sl_metrics_histogram(&text, "d_seconds", labels, &histogram);
+	ck_assert_ptr_nonnull(strstr(text.data,
+	                             "# TYPE sluice_d_seconds histogram\n"
+	                             "sluice_d_seconds_bucket{pool=\"p\",le=\"0.0005\"} 1\n"
+	                             "sluice_d_seconds_bucket{pool=\"p\",le=\"0.001\"} 1\n"
+	                             "sluice_d_seconds_bucket{pool=\"p\",le=\"0.0025\"} 2\n"));
+	last = strstr(text.data, "le=\"60\"");
+	ck_assert_ptr_nonnull(last);
+	ck_assert_str_eq(last, "le=\"60\"} 2\n"
+	                       "sluice_d_seconds_bucket{pool=\"p\",le=\"+Inf\"} 3\n"
+	                       "sluice_d_seconds_sum{pool=\"p\"} 90.002399999999994\n"
+	                       "sluice_d_seconds_count{pool=\"p\"} 3\n");
+	sl_text_fini(&text);
+}
+END_TEST
+
+START_TEST(a_page_that_is_full_drops_whole_histograms_and_counts_what_it_dropped)
+{
+	const struct sl_label labels[] = {{"pool", "p"}, {0}};
+	const struct sl_histogram histogram = {0};
+	struct sl_text text = {.max_samples = 20};
+
+	sl_metrics_count(&text, "a", NULL, 1);
+	sl_metrics_histogram(&text, "d", labels, &histogram);
+	ck_assert_uint_eq(text.n_samples, 20);
+	sl_metrics_number(&text, "b", NULL, 1);
+	ck_assert_uint_eq(text.n_dropped, 1);
+	ck_assert_ptr_null(strstr(text.data, "sluice_b"));
+	text.max_samples = 30;
+	sl_metrics_histogram(&text, "e", labels, &histogram);
+	ck_assert_ptr_null(strstr(text.data, "sluice_e"));
+	ck_assert_uint_eq(text.n_dropped, 20);
+	sl_text_fini(&text);
+}
+END_TEST
+
 // ---- diff ----
 
 static const struct {
@@ -130,9 +202,15 @@ END_TEST
 
 // ---- overrides ----
 
-static void count_drop(void *ctx, const struct sl_override *override, const char *why)
+static const struct sl_override_note nobody = {.owner = ""};
+static const struct sl_override_clock midnight = {.now_ns = 1000 * SL_NS_PER_S,
+                                                  .unix_s = 1700000000};
+
+static void count_drop(void *ctx, const struct sl_override *override,
+                       const struct sl_override_note *note, const char *why)
 {
 	(void) override;
+	(void)note;
 	snprintf(ctx, 100, "%s", why);
 }
 
@@ -165,9 +243,11 @@ START_TEST(the_file_overtakes_an_override_of_the_value_it_changes)
 	const struct sl_override *item;
 	char why[100] = "";
 
-	ck_assert_int_eq(sl_overrides_set_weight(&overrides, "llama", &before->backends[0], 7), 0);
-	ck_assert_int_eq(sl_overrides_set_drain(&overrides, "llama", &before->backends[0], true),
-	                 0);
+	ck_assert_int_eq(
+		sl_overrides_set_weight(&overrides, "llama", &before->backends[0], 7, &nobody), 0);
+	ck_assert_int_eq(
+		sl_overrides_set_drain(&overrides, "llama", &before->backends[0], true, &nobody),
+		0);
 	ck_assert_uint_eq(sl_overrides_reconcile(&overrides, after, count_drop, why),
 	                  reloads[_i].n_dropped);
 	ck_assert_str_eq(why, reloads[_i].why);
@@ -187,17 +267,73 @@ START_TEST(overrides_survive_being_written_and_read)
 	const struct sl_override *item;
 	char *text;
 
-	sl_overrides_set_weight(&a, "llama", &model->backends[1], 0);
-	sl_overrides_set_drain(&a, "llama", &model->backends[0], true);
-	text = sl_overrides_save(&a);
-	ck_assert_int_eq(sl_overrides_load(&b, text, strlen(text)), 0);
+	sl_overrides_set_weight(&a, "llama", &model->backends[1], 0, &nobody);
+	sl_overrides_set_drain(&a, "llama", &model->backends[0], true, &nobody);
+	text = sl_overrides_save(&a, &midnight);
+	ck_assert_int_eq(sl_overrides_load(&b, text, strlen(text), &midnight), 0);
 	ck_assert_uint_eq(b.n_items, 2);
 	item = sl_overrides_find(&b, "llama", model->backends[1].name);
 	ck_assert_int_eq(item->weight, 0);
 	ck_assert_uint_eq(item->file_weight, 100);
 	ck_assert(sl_overrides_find(&b, "llama", model->backends[0].name)->is_drained);
-	sl_overrides_set_weight(&b, "llama", &model->backends[1], -1);
+	sl_overrides_set_weight(&b, "llama", &model->backends[1], -1, &nobody);
 	ck_assert_uint_eq(b.n_items, 1);
+	free(text);
+	sl_overrides_fini(&a);
+	sl_overrides_fini(&b);
+	sl_model_free(model);
+}
+END_TEST
+
+static const struct {
+	const char *name;
+	uint32_t ttl_s;
+	int64_t slept_s; // of the wall clock, while control was down
+	int64_t left_s;  // -1 = for ever
+} naps[] = {
+	{"what is left goes on", 3600, 600, 3000},
+	{"what ended meanwhile has nothing left", 3600, 7200, 0},
+	{"a clock that was set back gives nothing", 3600, -86400, 3600},
+	{"for ever stays for ever", 0, 86400, -1},
+};
+
+START_TEST(a_restart_neither_shortens_nor_prolongs_an_override)
+{
+	struct sl_model *model = parse(POOLS("", "", GPU1 GPU2));
+	struct sl_overrides a = {0}, b = {0};
+	const struct sl_override_clock later = {.now_ns = 50 * SL_NS_PER_S,
+	                                        .unix_s = midnight.unix_s + naps[_i].slept_s};
+	const struct sl_override_note note = {.owner = "ada",
+	                                      .reason = "fw \"update\"",
+	                                      .ttl_s = naps[_i].ttl_s,
+	                                      .expires_ns = midnight.now_ns +
+	                                                    naps[_i].ttl_s * SL_NS_PER_S};
+	const struct sl_override *item;
+	char *text, why[100] = "";
+
+	sl_overrides_set_drain(&a, "llama", &model->backends[0], true, &note);
+	sl_overrides_set_weight(&a, "llama", &model->backends[0], 7, &nobody);
+	text = sl_overrides_save(&a, &midnight);
+	ck_assert_int_eq(sl_overrides_load(&b, text, strlen(text), &later), 0);
+	item = sl_overrides_find(&b, "llama", model->backends[0].name);
+	ck_assert_str_eq(item->drain_note.owner, "ada");
+	ck_assert_str_eq(item->drain_note.reason, "fw \"update\"");
+	ck_assert_uint_eq(item->drain_note.ttl_s, naps[_i].ttl_s);
+	if (naps[_i].left_s > 0)
+		ck_assert_uint_eq(
+			sl_overrides_expire(
+				&b, later.now_ns - 1 + (uint64_t)naps[_i].left_s * SL_NS_PER_S,
+				count_drop, why),
+			0);
+	ck_assert_uint_eq(sl_overrides_expire(&b,
+	                                      later.now_ns + (naps[_i].left_s < 0
+	                                                              ? UINT64_MAX / 2
+	                                                              : (uint64_t)naps[_i].left_s *
+	                                                                        SL_NS_PER_S),
+	                                      count_drop, why),
+	                  naps[_i].left_s >= 0);
+	ck_assert_str_eq(why, naps[_i].left_s >= 0 ? "drain: its time is over" : "");
+	ck_assert_int_eq(sl_overrides_find(&b, "llama", "gpu-1")->weight, 7); // that one has no end
 	free(text);
 	sl_overrides_fini(&a);
 	sl_overrides_fini(&b);
@@ -215,6 +351,12 @@ static const char *const broken_overrides[] = {
 	"\"asleep\", \"weight\": 1, \"file_weight\": 1}]}",
 	"{\"overrides\": [{\"pool\": \"p\", \"backend\": \"b\", \"drain\": true, \"file_state\": "
 	"\"ready\", \"weight\": 1001, \"file_weight\": 1}]}",
+	"{\"overrides\": [{\"pool\": \"p\", \"backend\": \"b\", \"drain\": true, \"file_state\": "
+	"\"ready\", \"weight\": -1, \"file_weight\": 1, \"drain_note\": {\"owner\": 1}}]}",
+	"{\"overrides\": [{\"pool\": \"p\", \"backend\": \"b\", \"drain\": true, \"file_state\": "
+	"\"ready\", \"weight\": -1, \"file_weight\": 1, \"drain_note\": {\"owner\": \"\", "
+	"\"reason\": "
+	"\"\", \"ttl_seconds\": -1, \"expires_unix_seconds\": 0}}]}",
 };
 
 START_TEST(broken_overrides_are_refused_whole)
@@ -222,10 +364,10 @@ START_TEST(broken_overrides_are_refused_whole)
 	struct sl_model *model = parse(POOLS("", "", GPU1));
 	struct sl_overrides overrides = {0};
 
-	sl_overrides_set_weight(&overrides, "llama", &model->backends[0], 7);
-	ck_assert_int_eq(
-		sl_overrides_load(&overrides, broken_overrides[_i], strlen(broken_overrides[_i])),
-		-EINVAL);
+	sl_overrides_set_weight(&overrides, "llama", &model->backends[0], 7, &nobody);
+	ck_assert_int_eq(sl_overrides_load(&overrides, broken_overrides[_i],
+	                                   strlen(broken_overrides[_i]), &midnight),
+	                 -EINVAL);
 	ck_assert_int_eq(sl_overrides_find(&overrides, "llama", "gpu-1")->weight, 7);
 	sl_overrides_fini(&overrides);
 	sl_model_free(model);
@@ -311,10 +453,14 @@ int main(void)
 
 	tcase_add_loop_test(tc, label_values_are_escaped, 0, N(escapes));
 	tcase_add_test(tc, counters_keep_every_bit);
+	tcase_add_loop_test(tc, a_duration_falls_into_the_bucket_of_its_bound, 0, N(durations));
+	tcase_add_test(tc, a_histogram_is_cumulative_and_ends_with_sum_and_count);
+	tcase_add_test(tc, a_page_that_is_full_drops_whole_histograms_and_counts_what_it_dropped);
 	tcase_add_loop_test(tc, a_diff_names_what_changes, 0, N(diffs));
 	tcase_add_loop_test(tc, the_file_overtakes_an_override_of_the_value_it_changes, 0,
 	                    N(reloads));
 	tcase_add_test(tc, overrides_survive_being_written_and_read);
+	tcase_add_loop_test(tc, a_restart_neither_shortens_nor_prolongs_an_override, 0, N(naps));
 	tcase_add_loop_test(tc, broken_overrides_are_refused_whole, 0, N(broken_overrides));
 	tcase_add_loop_test(tc, a_configuration_starts_with_what_is_known, 0, N(carries));
 	tcase_add_loop_test(tc, the_nearest_word_is_a_slip_away_or_none, 0, N(near));

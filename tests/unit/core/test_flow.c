@@ -412,6 +412,39 @@ START_TEST(changes_count_flows_that_come_and_go)
 }
 END_TEST
 
+// Every family inside and outside; what is read back is what was put in, and one bit of the
+// client's address makes another flow.
+START_TEST(a_tunnel_leads_to_a_backend_of_either_family)
+{
+	const bool is_v6 = _i & 1, is_to_v6 = _i & 2;
+	const uint8_t kind = _i & 4 ? SL_FLOW_IS_GUE : SL_FLOW_IS_IPIP;
+	struct sl_flow_new new = flow_of(77, SL_FLOW_IS_DSR | kind, is_v6);
+	struct sl_tuple to_backend, from_client;
+	struct sl_flow *flow;
+	struct fixture f;
+	enum sl_dir dir;
+
+	new.s2c.src = host(is_to_v6, 4, 7);
+	fixture_init(&f, 64, 0);
+	flow = sl_flow_add(f.ft, &new, 0);
+	ck_assert_ptr_nonnull(flow);
+	ck_assert_ptr_eq(find(&f, &new.c2s, &dir), flow);
+	ck_assert_uint_eq(flow->flags & SL_FLOW_IS_TUNNEL, kind);
+	to_backend = sl_flow_tuple_to_backend(f.ft, flow);
+	from_client = sl_flow_tuple_from_client(f.ft, flow);
+	ck_assert(sl_ip_equal(&to_backend.dst, &new.s2c.src));
+	ck_assert_mem_eq(&from_client, &new.c2s, sizeof(from_client));
+	new.c2s.src.bytes[15] ^= 1;
+	ck_assert(!has(&f, &new.c2s));
+	new.c2s.src.bytes[15] ^= 1;
+	sl_flow_remove(f.ft, flow);
+	ck_assert(!has(&f, &new.c2s));
+	new.flags = SL_FLOW_IS_DSR;
+	ck_assert((sl_flow_add(f.ft, &new, 0) != NULL) == (is_v6 == is_to_v6));
+	fixture_fini(&f);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("flow");
@@ -436,6 +469,7 @@ int main(void)
 	tcase_add_loop_test(tc, impossible_parameters_are_refused, 0,
 	                    sizeof(impossible) / sizeof(impossible[0]));
 	tcase_add_loop_test(tc, a_burst_finds_what_single_lookups_find, 0, 12);
+	tcase_add_loop_test(tc, a_tunnel_leads_to_a_backend_of_either_family, 0, 8);
 	tcase_add_test(tc, changes_count_flows_that_come_and_go);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);

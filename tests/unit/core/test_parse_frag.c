@@ -46,6 +46,8 @@ static const struct sl_packet_spec udp6_atomic = {
 	V6_ENDS,       PORTS,          .proto = IPPROTO_UDP,
 	.ext = atomic, .ext_bytes = 8, .ext_next = IPPROTO_FRAGMENT};
 
+static const uint8_t atomic_icmp6[8] = {IPPROTO_ICMPV6, 0, 0, 0, 0, 0, 0, 9};
+
 static const struct row {
 	const char *name;
 	const struct sl_packet_spec *whole;
@@ -189,6 +191,24 @@ START_TEST(an_atomic_fragment_is_a_whole_packet)
 }
 END_TEST
 
+// RFC 6980: atomic or not, neighbour discovery has no business in fragments.
+START_TEST(neighbour_discovery_in_fragments_is_refused)
+{
+	const struct sl_packet_spec nd = {V6_ENDS,
+	                                  .proto = IPPROTO_ICMPV6,
+	                                  .icmp_type = 135,
+	                                  .payload_bytes = 16,
+	                                  .ext = atomic_icmp6,
+	                                  .ext_bytes = _i == 0 ? 8 : 0,
+	                                  .ext_next = IPPROTO_FRAGMENT};
+	uint8_t frame[SL_PACKET_MAX_BYTES];
+	struct sl_pkt pkt;
+
+	ck_assert_int_eq(parse_exact(&pkt, frame, sl_packet_build(frame, sizeof(frame), &nd)),
+	                 _i == 0 ? SL_DROP_FRAGMENT : PARSED);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("parse_frag");
@@ -196,6 +216,7 @@ int main(void)
 
 	tcase_add_loop_test(tc, a_fragment_is_placed_or_refused_by_name, 0, COUNT(rows));
 	tcase_add_loop_test(tc, a_fragment_that_ends_past_65535_is_refused, 0, 4);
+	tcase_add_loop_test(tc, neighbour_discovery_in_fragments_is_refused, 0, 2);
 	tcase_add_test(tc, an_atomic_fragment_is_a_whole_packet);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);

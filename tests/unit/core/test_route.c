@@ -227,6 +227,37 @@ START_TEST(own_addresses_are_those_of_the_ports_only)
 }
 END_TEST
 
+START_TEST(a_route_carries_the_mtu_of_its_port)
+{
+	static const struct {
+		const char *dst;
+		uint16_t mtu_bytes;
+	} cases[] = {{"192.0.2.7", SL_MTU_DEFAULT_BYTES}, // not set
+	             {"8.8.8.8", SL_MTU_DEFAULT_BYTES},
+	             {"10.0.0.7", 1400},
+	             {"10.9.0.1", 1400}, // through a gateway
+	             {"2001:db8:9::1", 1400}};
+	struct sl_route_table *rt = calloc(1, sizeof(*rt));
+	static struct sl_dpconfig config;
+	uint32_t bad;
+
+	ck_assert_ptr_nonnull(rt);
+	fill_ports(&config);
+	for (size_t i = 0; i < sizeof(static_routes) / sizeof(static_routes[0]); i++)
+		add_route(&config, static_routes[i].to, static_routes[i].via);
+	config.ports[1].mtu_bytes = 1400;
+	ck_assert_int_eq(sl_route_build(rt, &config, &bad), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sl_ip dst = ip(cases[i].dst), hop;
+		const struct sl_route *route = sl_route_find(rt, &dst, &hop);
+
+		ck_assert_msg(route != NULL && route->mtu_bytes == cases[i].mtu_bytes, "%s",
+		              cases[i].dst);
+	}
+	free(rt);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("route");
@@ -239,6 +270,7 @@ int main(void)
 	tcase_add_loop_test(tc, build_refuses_a_route_that_can_not_work_and_names_it, 0,
 	                    sizeof(refused) / sizeof(refused[0]));
 	tcase_add_test(tc, build_refuses_a_port_address_with_an_impossible_prefix);
+	tcase_add_test(tc, a_route_carries_the_mtu_of_its_port);
 	tcase_add_test(tc, a_full_configuration_fits);
 	tcase_add_loop_test(tc, own_addresses_are_those_of_the_ports_only, 0, 8);
 	return sl_check_run(suite);

@@ -405,6 +405,39 @@ START_TEST(a_large_configuration_builds_within_a_second_and_finds_every_vip)
 }
 END_TEST
 
+// Only a tunnel needs them; weights alone do not lose them.
+START_TEST(tunnels_carry_source_mtu_and_guard)
+{
+	struct fixture f = setup();
+	struct sl_route_table *rt = calloc(1, sizeof(*rt));
+	struct sl_snapshot *snap;
+
+	ck_assert_ptr_nonnull(rt);
+	rt->n_routes = 1;
+	rt->routes[0] = (struct sl_route){.network = f.body.backends[3].address,
+	                                  .bits = 112,
+	                                  .is_connected = true,
+	                                  .mtu_bytes = 1400,
+	                                  .source = ip4(9, 9, 9)};
+	memset(&rt->routes[0].network.bytes[14], 0, 2);
+	f.inputs->in.routes = rt;
+	f.body.pools[1].forward = SL_FORWARD_DSR_GUE;
+	f.body.pools[1].mtu_guard = SL_MTU_GUARD_TOO_BIG;
+	f.body.backends[4].address = ip6(4); // no route
+	snap = sl_snapshot_build(&f.inputs->in);
+	ck_assert_ptr_nonnull(snap);
+	ck_assert_uint_eq(snap->pools[1].mtu_guard, SL_MTU_GUARD_TOO_BIG);
+	ck_assert_uint_eq(snap->pools[0].mtu_guard, 0);
+	ck_assert_uint_eq(snap->backends[2 * 3 + 1].mtu_bytes, 1400);
+	ck_assert(sl_ip_equal(&snap->backends[2 * 3 + 1].tunnel_source, &rt->routes[0].source));
+	ck_assert_uint_eq(snap->backends[2 * 4 + 1].mtu_bytes, 0);
+	ck_assert_uint_eq(snap->backends[2 * 0 + 1].mtu_bytes, 0); // nat
+	sl_snapshot_free(snap);
+	free(rt);
+	teardown(&f);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("snapshot");
@@ -420,6 +453,7 @@ int main(void)
 	tcase_add_test(tc, pools_carry_settings_and_all_members);
 	tcase_add_test(tc, a_pool_has_the_table_of_its_algorithm_only);
 	tcase_add_test(tc, given_weights_replace_the_configured_ones);
+	tcase_add_test(tc, tunnels_carry_source_mtu_and_guard);
 	tcase_add_test(tc, idle_times_are_at_least_a_tick_and_never_wrap);
 	tcase_add_test(tc, a_maglev_pool_above_40_members_has_the_large_table);
 	tcase_add_test(tc, an_empty_configuration_finds_nothing);

@@ -82,6 +82,21 @@ START_TEST(the_extremes_of_what_is_allowed_pass)
 }
 END_TEST
 
+START_TEST(a_tunnel_leads_to_backends_of_either_family)
+{
+	struct body b = good_config();
+	char reason[140];
+
+	for (int forward = SL_FORWARD_DSR_IPIP; forward <= SL_FORWARD_DSR_GUE; forward++) {
+		b.pools[1].forward = (uint8_t)forward;
+		b.pools[1].mtu_guard = SL_MTU_GUARD_TOO_BIG;
+		b.backends[3].address = ip6(9);
+		ck_assert_msg(check(&b, reason) == SL_IPC_OK, "%s", reason);
+	}
+	body_free(&b);
+}
+END_TEST
+
 // One break per line: a name, the kind of body, the status, a word of the reason, the change of b.
 #define BREAKS(X)                                                                                  \
 	X(wrong_magic, CONFIG, MALFORMED, "magic", b->header->magic++)                             \
@@ -125,6 +140,10 @@ END_TEST
 	X(forward_unknown, CONFIG, MALFORMED, "forward", b->pools[0].forward = SL_FORWARD_COUNT)   \
 	X(balance_unknown, CONFIG, MALFORMED, "balance", b->pools[0].balance = SL_BALANCE_COUNT)   \
 	X(pool_zero_set, CONFIG, MALFORMED, "pool row 2: zero", b->pools[2].zero[0] = 1)           \
+	X(mtu_guard_unknown, CONFIG, MALFORMED, "mtu_guard",                                       \
+	  b->pools[0].mtu_guard = SL_MTU_GUARD_COUNT)                                              \
+	X(mtu_guard_without_tunnel, CONFIG, INVALID, "mtu_guard",                                  \
+	  b->pools[1].mtu_guard = SL_MTU_GUARD_CLAMP_MSS)                                          \
 	X(pool_twice, CONFIG, INVALID, "two pools", b->pools[2].id = b->pools[0].id)               \
 	X(backend_id_0, CONFIG, MALFORMED, "backend row 6: id", b->backends[6].id = 0)             \
 	X(backend_of_other_pool, CONFIG, MALFORMED, "run of", b->backends[2].pool = 0)             \
@@ -133,6 +152,7 @@ END_TEST
 	X(backend_zero_set, CONFIG, MALFORMED, "backend row 0: zero", b->backends[0].zero[5] = 1)  \
 	X(backend_twice, CONFIG, INVALID, "two backends", b->backends[6].id = b->backends[0].id)   \
 	X(dsr_with_a_port, CONFIG, INVALID, "DSR", b->backends[2].port = 8000)                     \
+	X(tunnel_with_a_port, CONFIG, INVALID, "DSR", b->pools[0].forward = SL_FORWARD_DSR_GUE)    \
 	X(weight_id_0, WEIGHTS, MALFORMED, "weight row 1: id", b->weights[1].id = 0)               \
 	X(weight_zero_set, WEIGHTS, MALFORMED, "weight row 2: zero", b->weights[2].zero = 1)       \
 	X(weight_too_heavy, WEIGHTS, INVALID, "weight_milli",                                      \
@@ -269,6 +289,7 @@ int main(void)
 	tcase_add_loop_test(tc, a_good_body_passes_without_a_reason, 1, 3);
 	tcase_add_loop_test(tc, an_empty_body_passes, 1, 3);
 	tcase_add_test(tc, the_extremes_of_what_is_allowed_pass);
+	tcase_add_test(tc, a_tunnel_leads_to_backends_of_either_family);
 	tcase_add_loop_test(tc, a_body_broken_in_one_place_is_refused_and_the_reason_names_it, 0,
 	                    sizeof(breaks) / sizeof(breaks[0]));
 	tcase_add_test(tc, a_body_of_the_other_kind_is_refused);

@@ -11,7 +11,8 @@
 #define __type(name, value) __typeof__(value) *name
 #define LIBBPF_PIN_BY_NAME  1
 
-static const void *bpf_map_lookup_elem(const void *map, const void *key);
+// Not inlined: keys of different maps differ in length, and gcc cannot tell the maps apart there.
+static __attribute__((noinline)) const void *bpf_map_lookup_elem(const void *map, const void *key);
 
 // Never called: xdp_rules.c asks is_ours(), the socket is not its business.
 static inline int bpf_redirect_map(const void *map, __u64 key, __u64 flags)

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// dsr-ipip and dsr-gue: a hop of routing (TTL goes down by one, RFC 2003 3.1, RFC 2473 3.1), then
+// the packet inside another one.
+#include "encap.h"
+#include "forward_private.h"
+#include "mss.h"
+#include "rewrite.h"
+
+// Where a tunnel starts and ends, and what fits into it.
+struct tunnel {
+	struct sl_encap outer;
+	uint16_t inner_mtu_bytes;
+	uint8_t mtu_guard;
+};
+
+static void drop(struct sl_pkt *pkt, enum sl_drop why)
+{
+	pkt->verdict = SL_VERDICT_DROP;
+	pkt->drop = (uint8_t)why;
+}
+
+// From the snapshot; from the routes for a backend that is no longer configured, whose flows live
+// on. false without a route.
+static bool find_tunnel(const struct sl_forwarder *fw, const struct sl_flow *flow,
+                        struct tunnel *tunnel)
+{
+	const struct sl_tuple to = sl_flow_tuple_to_backend(fw->flows, flow);
+	const bool is_gue = (flow->flags & SL_FLOW_IS_GUE) != 0;
+	const struct sl_snap_backend *be = sl_forward_backend_of(fw, flow);
+	uint16_t mtu_bytes;
+
+	tunnel->outer = (struct sl_encap){.dst = to.dst, .is_gue = is_gue};
+	tunnel->mtu_guard = SL_MTU_GUARD_BOTH;
+	if (be != NULL && be->mtu_bytes != 0) {
+		tunnel->outer.src = be->tunnel_source;
+		tunnel->mtu_guard = fw->snap->pools[be->pool].mtu_guard;
+		mtu_bytes = be->mtu_bytes;
+	} else {
+		struct sl_ip next_hop;
+		const struct sl_route *route = sl_route_find(fw->routes, &to.dst, &next_hop);
+
+		if (route == NULL)
+			return false;
+		tunnel->outer.src = route->source;
+		mtu_bytes = route->mtu_bytes;
+	}
+	tunnel->inner_mtu_bytes =
+		(uint16_t)(mtu_bytes - sl_encap_overhead_bytes(is_gue, !sl_ip_is_v4(&to.dst)));
+	return true;
+}
+
+// The packet counts as dropped and the error as made here, so that the sums stay right.
+static void refuse_too_big(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
+                           const struct tunnel *tunnel)
+{
+	if (tunnel->mtu_guard == SL_MTU_GUARD_CLAMP_MSS || !sl_toobig_is_allowed(pkt) ||
+	    !sl_toobig_take(&fw->too_bigs, fw->now)) {
+		drop(pkt, SL_DROP_TOO_BIG);
+		return;
+	}
+	sl_stat_add(&fw->stats->drops[SL_DROP_TOO_BIG], 1);
+	sl_stat_add(&fw->stats->generated_pkts, 1);
+	sl_toobig_make(pkt, tunnel->inner_mtu_bytes);
+	sl_forward_leave_to_client(fw, pkt, flow);
+}
+
+void sl_forward_through_tunnel(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow)
+{
+	struct tunnel tunnel;
+
+	if (!find_tunnel(fw, flow, &tunnel)) {
+		drop(pkt, SL_DROP_NO_ROUTE);
+		return;
+	}
+	if (pkt->ttl <= 1) {
+		drop(pkt, SL_DROP_TTL);
+		return;
+	}
+	if (sl_encap_inner_bytes(pkt) > tunnel.inner_mtu_bytes) {
+		refuse_too_big(fw, pkt, flow, &tunnel);
+		return;
+	}
+	sl_rewrite_ttl(pkt);
+	if (tunnel.mtu_guard != SL_MTU_GUARD_TOO_BIG)
+		sl_mss_clamp(pkt, sl_mss_of_mtu(tunnel.inner_mtu_bytes, pkt->is_v6));
+	tunnel.outer.hash = pkt->hash;
+	tunnel.outer.id = fw->next_outer_id;
+	fw->next_outer_id = (uint16_t)(fw->next_outer_id + fw->n_workers);
+	if (!sl_encap_push(pkt, &tunnel.outer)) {
+		drop(pkt, SL_DROP_NO_HEADROOM);
+		return;
+	}
+	sl_forward_leave_to_backend(fw, pkt, flow, &tunnel.outer.dst);
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// One function per capture; captures_list.h has them all.
+#ifndef SLUICE_TESTS_CAPTURES_H
+#define SLUICE_TESTS_CAPTURES_H
+
+#include "captures_list.h"
+#include "lane.h"
+#include "script.h"
+
+#define CAPTURE_DECLARE(name, pools, dataplane) void capture_##name(struct script *s);
+CAPTURES_LIST(CAPTURE_DECLARE)
+#undef CAPTURE_DECLARE
+
+// With seed 1 the first local ports are these: of the TCP and the UDP flow of a capture.
+#define FIRST_LOCAL_PORT  2509
+#define SECOND_LOCAL_PORT 2510
+
+#endif
