@@ -58,8 +58,8 @@ struct sl_forwarder {
 	uint32_t now;
 	// --- running ---
 	uint32_t next_local_port;
-	struct sl_icmp_bucket errors;   // ICMP errors we have made
-	uint32_t least_cursor;          // of weighted and maglev pools at their limit
+	struct sl_icmp_bucket errors; // ICMP errors we have made
+	uint32_t least_cursor;        // of weighted and maglev pools at their limit
 	struct sl_toobig_bucket too_bigs;
 	uint16_t next_outer_id;         // of tunnels; steps by n_workers, so that two never agree
 	uint32_t cursors[SL_MAX_POOLS]; // weighted sequences and least-connections, by pool row
