@@ -37,7 +37,7 @@ struct sl_rig *sl_world_start(const struct sl_world *w, enum sl_forward forward,
 	struct sl_rig *rig = sl_rig_new(n_workers, 1024);
 
 	sl_rig_configure(rig, &(struct sl_body_spec){1, 1, &vip, 1, &pool, 1});
-	sl_world_forget(rig); // announcements and questions about backends
+	sl_world_forget(rig);                 // announcements and questions about backends
 	for (uint32_t i = 0; i < WORLDS; i++) // both: else the other one is asked for each second
 		sl_rig_neighbour(rig, RIG_FRONT, sl_worlds[i].gateway, sl_world_gateway_mac);
 	sl_rig_neighbour(rig, RIG_BACK, w->backends[0], sl_world_backend_macs[0]);
