@@ -273,7 +273,9 @@ static const struct sl_schema_key port_keys[] = {
          .words = port_modes,
          .doc = "af_xdp only; shared leaves the kernel all traffic that is not for a VIP"},
 	{"mtu", SL_VALUE_INTEGER, false, AT(raw_port, mtu_bytes), SL_MTU_MIN_BYTES,
-         SL_MTU_MAX_BYTES, "1500", .doc = "longest IP packet the port sends and receives, bytes"},
+         SL_MTU_MAX_BYTES, "1500",
+         .doc = "longest IP packet the port sends and receives, bytes; af_packet takes no "
+                "more than 1500"},
 	{"addresses", SL_VALUE_LIST, false, AT(raw_port, addresses), 0, SL_MAX_PORT_ADDRESSES,
          .item = &prefix_item, .item_bytes = sizeof(struct raw_prefix),
          .doc = "own addresses, each with the length of its network"},

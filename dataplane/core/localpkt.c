@@ -386,10 +386,25 @@ static void swap_v6(uint8_t *ip)
 	ip[SL_IPV6_OFF_HOPS] = ECHO_TTL;
 }
 
+// An incremental update knows one zero only. A message of nothing but zeros, which no header but
+// this one allows, has the other: RFC 1624 section 3 needs something that is not zero.
+static uint16_t proper_zero(const struct sl_pkt *pkt, uint16_t csum)
+{
+	const uint8_t *l4 = pkt->data + pkt->l4_off;
+
+	if (csum != 0 || pkt->is_v6) // there is a pseudo-header there
+		return csum;
+	for (uint32_t i = 0; i < pkt->l4_bytes; i++) {
+		if (l4[i] != 0 && i / 2 != SL_ICMP_OFF_CSUM / 2)
+			return csum;
+	}
+	return UINT16_MAX;
+}
+
 bool sl_echo_reply(struct sl_pkt *pkt, const uint8_t our_mac[6])
 {
 	const struct sl_ip src = pkt->tuple.src;
-	uint16_t asked, answered;
+	uint16_t asked, answered, csum;
 	uint8_t *l4;
 
 	if (pkt->kind != SL_PKT_ECHO || is_multicast(&pkt->tuple.dst) ||
@@ -407,9 +422,9 @@ bool sl_echo_reply(struct sl_pkt *pkt, const uint8_t our_mac[6])
 	l4[0] = pkt->is_v6 ? ECHO_REPLY_V6 : ECHO_REPLY_V4;
 	answered = sl_load16(l4);
 	// Only the type: swapped addresses leave the sum of the pseudo-header as it was.
-	sl_store16(l4 + SL_ICMP_OFF_CSUM,
-	           sl_csum_apply(sl_load16(l4 + SL_ICMP_OFF_CSUM),
-	                         sl_csum_fold((uint32_t)(uint16_t)~asked + answered)));
+	csum = sl_csum_apply(sl_load16(l4 + SL_ICMP_OFF_CSUM),
+	                     sl_csum_fold((uint32_t)(uint16_t)~asked + answered));
+	sl_store16(l4 + SL_ICMP_OFF_CSUM, proper_zero(pkt, csum));
 	pkt->icmp_type = l4[0];
 	pkt->ttl = ECHO_TTL;
 	pkt->tuple.src = pkt->tuple.dst;

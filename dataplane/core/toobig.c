@@ -46,32 +46,16 @@ static bool is_host_v6(const struct sl_ip *ip)
 	       !sl_ip_equal(ip, &unspecified);
 }
 
-// A fragment header anywhere between the IPv6 header and the transport.
-static bool is_v6_fragment(const struct sl_pkt *pkt)
-{
-	const uint8_t *l3 = pkt->data + pkt->l3_off;
-	uint32_t at = SL_IPV6_BYTES, end = (uint32_t)pkt->l4_off - pkt->l3_off;
-	uint8_t next = l3[SL_IPV6_OFF_NEXT];
-
-	while (at + 8 <= end) {
-		if (next == IPPROTO_FRAGMENT)
-			return true;
-		next = l3[at];
-		at += (l3[at + 1] + 1u) * 8;
-	}
-	return false;
-}
-
 bool sl_toobig_is_allowed(const struct sl_pkt *pkt)
 {
 	const uint8_t *l3 = pkt->data + pkt->l3_off;
 	uint16_t frag;
 
-	if ((pkt->kind != SL_PKT_TCP && pkt->kind != SL_PKT_UDP) || (pkt->data[0] & 1) != 0)
+	if ((pkt->kind != SL_PKT_TCP && pkt->kind != SL_PKT_UDP) || pkt->is_fragment ||
+	    (pkt->data[0] & 1) != 0)
 		return false;
 	if (pkt->is_v6)
-		return is_host_v6(&pkt->tuple.src) && is_host_v6(&pkt->tuple.dst) &&
-		       !is_v6_fragment(pkt);
+		return is_host_v6(&pkt->tuple.src) && is_host_v6(&pkt->tuple.dst);
 	frag = sl_load16_host(l3 + SL_IPV4_OFF_FRAG);
 	return (frag & IPV4_DF) != 0 && (frag & (SL_IPV4_FRAG_MASK | SL_IPV4_FRAG_MORE)) == 0 &&
 	       is_host_v4(l3 + SL_IPV4_OFF_SRC) && is_host_v4(l3 + SL_IPV4_OFF_DST);

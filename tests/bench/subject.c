@@ -43,7 +43,7 @@ struct subject {
 	uint64_t cpu_ns;       // of the last run
 };
 
-static void die(const char *what)
+static _Noreturn void die(const char *what)
 {
 	fprintf(stderr, "bench_subject: %s\n", what);
 	exit(EXIT_FAILURE);
@@ -122,8 +122,10 @@ static void start_appliance(struct subject *s)
 	struct sl_text why = {""};
 
 	start_eal(n_mbufs);
-	// A flood fills any table; a fifth of room keeps the others from being full by chance.
-	bench_traffic_config(&s->a.config, s->kind == KIND_FLOOD ? s->n_flows : s->n_flows * 6 / 5);
+	// A flood meets a table of a quarter of its sources; a fifth of room keeps the others from
+	// being full by chance.
+	bench_traffic_config(&s->a.config,
+	                     s->kind == KIND_FLOOD ? s->n_flows / 4 : s->n_flows * 6 / 5);
 	s->a.ports.n_workers = 1;
 	s->a.ports.pool = rte_pktmbuf_pool_create("bench", n_mbufs, MBUF_CACHE, SL_PRIVATE_BYTES,
 	                                          MBUF_BYTES, SOCKET_ID_ANY);

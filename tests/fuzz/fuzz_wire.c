@@ -8,17 +8,43 @@
 #include "snapshot.h"
 #include "wirecheck.h"
 
+static void require_vip(const struct sl_snapshot *snap, const struct sl_wire_vip *row,
+                        uint16_t port)
+{
+	const struct sl_snap_vip *vip =
+		sl_snapshot_vip(snap, &row->address, row->proto, htons(port));
+
+	FUZZ_REQUIRE(vip != NULL && vip->pool < snap->n_pools);
+	FUZZ_REQUIRE(vip->port_first <= port && port <= vip->port_last);
+}
+
 static void require_vips(const struct sl_snapshot *snap, const struct sl_wire_header *h)
 {
-	const struct sl_wire_vip *vips = sl_wire_vips(h);
+	const struct sl_wire_vip *rows = sl_wire_vips(h);
 
 	for (uint32_t i = 0; i < h->n_vips; i++) {
-		FUZZ_REQUIRE(sl_snapshot_has_address(snap, &vips[i].address));
-		FUZZ_REQUIRE(sl_snapshot_vip(snap, &vips[i].address, vips[i].proto,
-		                             htons(vips[i].port_first)) != NULL);
-		FUZZ_REQUIRE(sl_snapshot_vip(snap, &vips[i].address, vips[i].proto,
-		                             htons(vips[i].port_last)) != NULL);
+		FUZZ_REQUIRE(sl_snapshot_has_address(snap, &rows[i].address));
+		require_vip(snap, &rows[i], rows[i].port_first);
+		require_vip(snap, &rows[i], rows[i].port_last);
 	}
+}
+
+// Whatever a pick may return is a backend of this pool.
+static void require_pool(const struct sl_snapshot *snap, uint32_t row)
+{
+	const struct sl_snap_pool *pool = &snap->pools[row];
+	uint32_t n_slots = pool->sequence != NULL ? 1u << pool->slots_log2 : 0;
+
+	for (uint32_t i = 0; i < pool->n_members; i++) {
+		FUZZ_REQUIRE(pool->members[i] < snap->n_backends);
+		FUZZ_REQUIRE(snap->backends[pool->members[i]].pool == row);
+	}
+	if (!pool->has_capacity)
+		return;
+	for (uint32_t i = 0; i < n_slots; i++)
+		FUZZ_REQUIRE(snap->backends[pool->sequence[i]].pool == row);
+	for (uint32_t i = 0; pool->maglev != NULL && i < pool->n_maglev; i++)
+		FUZZ_REQUIRE(snap->backends[pool->maglev[i]].pool == row);
 }
 
 static void require_snapshot(const struct sl_wire_header *h)
@@ -39,6 +65,8 @@ static void require_snapshot(const struct sl_wire_header *h)
 	snap = sl_snapshot_build(&in);
 	FUZZ_REQUIRE(snap != NULL);
 	require_vips(snap, h);
+	for (uint32_t i = 0; i < snap->n_pools; i++)
+		require_pool(snap, i);
 	sl_snapshot_free(snap);
 	free(numbers);
 	free(zeros);

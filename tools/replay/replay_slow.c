@@ -7,13 +7,14 @@
 #include "replay_private.h"
 #include "rewrite.h"
 
-#define FRAME_MIN_BYTES 60 // without the frame check sequence
+#define FRAME_MIN_BYTES 60                     // without the frame check sequence
+#define FRAME_MAX_BYTES SL_ICMP_MAKE_MAX_BYTES // of what is made here
+_Static_assert((int)FRAME_MAX_BYTES >= (int)SL_LOCALPKT_MAX_BYTES, "ARP and ND fit too");
 
 // A packet of our own.
 static void send_frame(struct sl_replay *rp, const uint8_t *frame, size_t n_bytes, uint16_t port)
 {
-	uint8_t padded[SL_LOCALPKT_MAX_BYTES > FRAME_MIN_BYTES ? SL_LOCALPKT_MAX_BYTES
-	                                                       : FRAME_MIN_BYTES] = {0};
+	uint8_t padded[FRAME_MAX_BYTES] = {0};
 	struct sl_replay_record record = {.t_ns = rp->now_ns, .in_port = SL_REPLAY_NO_PORT};
 
 	if (n_bytes == 0)

@@ -294,6 +294,48 @@ START_TEST(an_echo_request_becomes_its_reply)
 }
 END_TEST
 
+// RFC 1624 leaves a message whose words are all zero with the other zero of one's complement; the
+// second row's checksum is rightly 0.
+static const struct {
+	const char *name;
+	uint16_t ident;
+	uint16_t payload_bytes; // of zeros
+} zero_echoes[] = {
+	{"nothing but the header", 0, 0},
+	{"a payload of zeros, odd length", 0, 9},
+	{"words that add up to 0xffff", 0xffff, 8},
+};
+
+START_TEST(an_echo_reply_of_zeros_has_the_checksum_of_one_built_anew)
+{
+	static const uint8_t zeros[9];
+	uint8_t frame[SL_PACKET_MAX_BYTES], want[SL_PACKET_MAX_BYTES];
+	struct sl_packet_spec spec = {
+		.dst_mac = {2, 0, 0, 0, 0, 1},
+		.src_mac = {ARP_HOST},
+		.src = sl_packet_ip("192.0.2.9"),
+		.dst = sl_packet_ip("10.0.0.1"),
+		.proto = IPPROTO_ICMP,
+		.icmp_type = 8,
+		.sport = zero_echoes[_i].ident,
+		.payload = zeros,
+		.payload_bytes = zero_echoes[_i].payload_bytes,
+	};
+	struct sl_packet_spec reply = spec;
+	size_t n_bytes = sl_packet_build(frame, sizeof(frame), &spec);
+	struct sl_pkt pkt = pkt_of(frame, n_bytes, SL_PKT_ECHO, 0);
+
+	ck_assert(sl_echo_reply(&pkt, mac_ours));
+	memcpy(reply.dst_mac, mac_host, 6);
+	memcpy(reply.src_mac, mac_ours, 6);
+	reply.src = spec.dst;
+	reply.dst = spec.src;
+	reply.icmp_type = 0;
+	sl_packet_build(want, sizeof(want), &reply);
+	check_frame(zero_echoes[_i].name, frame, n_bytes, want, n_bytes);
+}
+END_TEST
+
 static const struct {
 	const char *name;
 	const char *src, *dst;
@@ -345,6 +387,8 @@ int main(void)
 	tcase_add_test(tc, tell_answers_only_what_asks);
 	tcase_add_test(tc, announce_tells_everybody_once_per_family);
 	tcase_add_loop_test(tc, an_echo_request_becomes_its_reply, 0, N_OF(echoes));
+	tcase_add_loop_test(tc, an_echo_reply_of_zeros_has_the_checksum_of_one_built_anew, 0,
+	                    N_OF(zero_echoes));
 	tcase_add_loop_test(tc, an_echo_request_to_many_is_not_answered, 0, N_OF(silences));
 	return sl_check_run(suite);
 }

@@ -101,6 +101,45 @@ START_TEST(a_translated_packet_is_the_one_built_for_the_new_tuple)
 }
 END_TEST
 
+static bool rewrite_pair(struct sl_pkt *pkt, const struct sl_tuple *to)
+{
+	const uint32_t addresses_be[2] = {sl_ip_v4_be(&to->src), sl_ip_v4_be(&to->dst)};
+	uint64_t pair_be;
+	uint32_t ports_be;
+
+	memcpy(&pair_be, addresses_be, sizeof(pair_be));
+	memcpy(&ports_be, &to->sport_be, sizeof(ports_be));
+	return sl_rewrite_pair_v4(pkt, pair_be, ports_be);
+}
+
+START_TEST(the_straight_path_of_ipv4_gives_the_same_packet_one_hop_on)
+{
+	const struct row *row = &rows[_i];
+	static const uint8_t ttls[] = {1, 2, 64, 255};
+
+	for (unsigned int i = 0; i <= ALL_PARTS && sl_ip_is_v4(&row->spec.dst); i++) {
+		struct sl_tuple to = change(sl_packet_tuple(&row->spec), i);
+		struct sl_packet_spec spec = row->spec, want;
+		struct packet p, before;
+
+		spec.ttl = ttls[i % COUNT(ttls)];
+		want = sl_packet_retuple(&spec, &to);
+		build_and_parse(&p, &spec);
+		before = p;
+		if (spec.ttl == 1) {
+			ck_assert(!rewrite_pair(&p.pkt, &to));
+			ck_assert_int_eq(memcmp(p.frame, before.frame, p.n_bytes), 0);
+			continue;
+		}
+		ck_assert(rewrite_pair(&p.pkt, &to));
+		want.ttl = spec.ttl - 1;
+		check_same(&p, &want, row->name);
+		ck_assert_msg(memcmp(&p.pkt.tuple, &to, sizeof(to)) == 0, "%s: tuple", row->name);
+		ck_assert_uint_eq(p.pkt.ttl, want.ttl);
+	}
+}
+END_TEST
+
 // Reliability: a packet that came damaged leaves damaged (checklist C4).
 START_TEST(a_wrong_checksum_stays_wrong)
 {
@@ -127,7 +166,10 @@ START_TEST(a_udp_checksum_that_becomes_zero_is_ffff)
 	// Adding the checksum to a word of what it covers makes the new one zero.
 	sport = spec.sport + sl_load16_host(p.frame + p.pkt.l4_off + SL_UDP_OFF_CSUM);
 	to.sport_be = htons((uint16_t)(sport > 0xffff ? sport - 0xffff : sport));
-	sl_rewrite_tuple(&p.pkt, &to);
+	if (_i == 0)
+		sl_rewrite_tuple(&p.pkt, &to);
+	else
+		ck_assert(rewrite_pair(&p.pkt, &to));
 	ck_assert_uint_eq(sl_load16(p.frame + p.pkt.l4_off + SL_UDP_OFF_CSUM), 0xffff);
 	ck_assert(sl_packet_csums_are_right(p.frame, p.n_bytes));
 }
@@ -269,8 +311,10 @@ int main(void)
 
 	tcase_add_loop_test(tc, a_translated_packet_is_the_one_built_for_the_new_tuple, 0,
 	                    COUNT(rows));
+	tcase_add_loop_test(tc, the_straight_path_of_ipv4_gives_the_same_packet_one_hop_on, 0,
+	                    COUNT(rows));
 	tcase_add_loop_test(tc, a_wrong_checksum_stays_wrong, 0, COUNT(rows));
-	tcase_add_test(tc, a_udp_checksum_that_becomes_zero_is_ffff);
+	tcase_add_loop_test(tc, a_udp_checksum_that_becomes_zero_is_ffff, 0, 2);
 	tcase_add_loop_test(tc, ttl_falls_by_one_with_its_checksum, 0, COUNT(rows));
 	tcase_add_loop_test(tc, ttl_of_one_or_zero_is_refused_without_a_change, 0, COUNT(rows));
 	tcase_add_loop_test(tc, macs_are_replaced_and_nothing_else, 0, COUNT(rows));
