@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "forward.h"
 
-#include <arpa/inet.h>
-
 #include "forward_private.h"
-#include "parse.h"
 #include "rewrite.h"
 
 void sl_forward_init(struct sl_forwarder *fw)
@@ -43,155 +40,6 @@ void sl_forward_flow_gone(void *ctx, const struct sl_flow *flow, bool is_evictio
 		sl_stat_add(&fw->stats->flows_evicted, 1);
 }
 
-static inline void drop(struct sl_pkt *pkt, enum sl_drop why)
-{
-	pkt->verdict = SL_VERDICT_DROP;
-	pkt->drop = (uint8_t)why;
-}
-
-static uint16_t owner_of_client(const struct sl_forwarder *fw, const struct sl_ip *ip,
-                                uint16_t port_be, uint8_t proto)
-{
-	uint64_t words[2];
-
-	memcpy(words, ip->bytes, sizeof(words));
-	words[0] = sl_mix64(words[0] ^ fw->steer_seed);
-	words[0] = sl_mix64(words[0] ^ words[1] ^ ((uint64_t)port_be << 8 | proto));
-	return (uint16_t)(((words[0] & UINT32_MAX) * fw->n_workers) >> 32);
-}
-
-// The client's side of a connection has this end. Where a VIP is our own address too, fullnat's
-// local ports live there as well, and a port that is no service is one of those.
-static bool is_vip_end(const struct sl_forwarder *fw, const struct sl_ip *ip, uint16_t port_be,
-                       uint8_t proto)
-{
-	return sl_snapshot_has_address(fw->snap, ip) &&
-	       (sl_snapshot_vip(fw->snap, ip, proto, port_be) != NULL ||
-	        !sl_route_is_own_address(fw->routes, ip));
-}
-
-static uint16_t owner_of_local(const struct sl_forwarder *fw, uint16_t port_be)
-{
-	return fw->lane_owner[ntohs(port_be) % SL_FORWARD_PORT_LANES];
-}
-
-// The client end of what an ICMP error quotes: a packet we sent to the client (from the VIP), or
-// one we sent to a backend (from the client, or from a local address).
-static uint16_t owner_of_error(const struct sl_forwarder *fw, const struct sl_pkt *pkt)
-{
-	const struct sl_tuple *in = &pkt->inner;
-
-	if (is_vip_end(fw, &in->src, in->sport_be, in->proto))
-		return owner_of_client(fw, &in->dst, in->dport_be, in->proto);
-	if (sl_route_is_own_address(fw->routes, &in->src))
-		return owner_of_local(fw, in->sport_be);
-	return owner_of_client(fw, &in->src, in->sport_be, in->proto);
-}
-
-static uint16_t owner_of(const struct sl_forwarder *fw, const struct sl_pkt *pkt)
-{
-	const struct sl_tuple *t = &pkt->tuple;
-
-	if (pkt->kind == SL_PKT_ICMP_ERROR)
-		return owner_of_error(fw, pkt);
-	if (is_vip_end(fw, &t->dst, t->dport_be, t->proto))
-		return owner_of_client(fw, &t->src, t->sport_be, t->proto);
-	if (sl_route_is_own_address(fw->routes, &t->dst))
-		return owner_of_local(fw, t->dport_be);
-	return owner_of_client(fw, &t->dst, t->dport_be, t->proto);
-}
-
-// The worker that knows the ports of all fragments of a datagram.
-static uint16_t owner_of_datagram(const struct sl_forwarder *fw, const struct sl_pkt *pkt)
-{
-	uint64_t words[4], hash = fw->steer_seed ^ pkt->frag_id_be;
-
-	memcpy(words, &pkt->tuple, sizeof(words)); // both addresses
-	for (int i = 0; i < 4; i++)
-		hash = sl_mix64(hash ^ words[i]);
-	return (uint16_t)(((hash & UINT32_MAX) * fw->n_workers) >> 32);
-}
-
-// A fragment at that worker, or already at its flow's. True when it is to be decided here, now that
-// it has its ports.
-static bool pass_fragment(struct sl_forwarder *fw, struct sl_pkt *pkt)
-{
-	int why;
-
-	pkt->verdict = SL_VERDICT_DECIDE;
-	if (pkt->has_passed_frag)
-		return true;
-	why = fw->frags != NULL ? sl_frag_pass(fw->frags, pkt, fw->now) : SL_DROP_FRAGMENT;
-	if (why >= 0) {
-		drop(pkt, (enum sl_drop)why);
-		return false;
-	}
-	pkt->has_passed_frag = true;
-	pkt->owner = fw->n_workers > 1 ? owner_of(fw, pkt) : (uint16_t)fw->worker;
-	if (pkt->owner != fw->worker)
-		pkt->verdict = SL_VERDICT_HANDOFF;
-	return pkt->verdict == SL_VERDICT_DECIDE;
-}
-
-static bool is_ours(const struct sl_forwarder *fw, const struct sl_ip *ip)
-{
-	return (fw->snap != NULL && sl_snapshot_has_address(fw->snap, ip)) ||
-	       sl_route_is_own_address(fw->routes, ip);
-}
-
-// why: as sl_parse said.
-static __attribute__((noinline)) void classify_any(struct sl_forwarder *fw, struct sl_pkt *pkt,
-                                                   int why)
-{
-	bool is_group, is_neighbours;
-
-	if (why >= 0) {
-		// What was not sent to our MAC is not our business, however odd it looks.
-		if (pkt->len >= 14 && memcmp(pkt->data, fw->port_macs[pkt->in_port], 6) != 0)
-			why = SL_DROP_NOT_FOR_US;
-		drop(pkt, (enum sl_drop)why);
-		return;
-	}
-	is_group = (pkt->data[0] & 1) != 0;
-	is_neighbours = pkt->kind == SL_PKT_ARP || pkt->kind == SL_PKT_ND;
-	if (!(is_group && is_neighbours) && // only these go to groups
-	    memcmp(pkt->data, fw->port_macs[pkt->in_port], 6) != 0) {
-		drop(pkt, SL_DROP_NOT_FOR_US);
-	} else if (is_neighbours) {
-		pkt->verdict = SL_VERDICT_SLOW;
-	} else if (pkt->kind == SL_PKT_ECHO) {
-		if (is_ours(fw, &pkt->tuple.dst))
-			pkt->verdict = SL_VERDICT_SLOW;
-		else
-			drop(pkt, SL_DROP_NO_FLOW);
-	} else if (pkt->kind == SL_PKT_OTHER) {
-		drop(pkt, is_ours(fw, &pkt->tuple.dst) ? SL_DROP_NO_VIP : SL_DROP_NOT_FOR_US);
-	} else if (fw->snap == NULL) {
-		drop(pkt, SL_DROP_NO_VIP);
-	} else {
-		pkt->owner = (uint16_t)fw->worker;
-		if (fw->n_workers > 1)
-			pkt->owner =
-				pkt->is_fragment ? owner_of_datagram(fw, pkt) : owner_of(fw, pkt);
-		pkt->verdict = pkt->owner == fw->worker ? SL_VERDICT_DECIDE : SL_VERDICT_HANDOFF;
-	}
-}
-
-void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt)
-{
-	const int why = sl_parse(pkt);
-	const uint8_t *mac = fw->port_macs[pkt->in_port];
-
-	// What nearly all packets are; classify_any says the same of them.
-	if (why < 0 && (pkt->kind == SL_PKT_TCP || pkt->kind == SL_PKT_UDP) &&
-	    memcmp(pkt->data, mac, 6) == 0 && fw->n_workers == 1 && fw->snap != NULL) {
-		pkt->owner = (uint16_t)fw->worker;
-		pkt->verdict = SL_VERDICT_DECIDE;
-		return;
-	}
-	classify_any(fw, pkt, why);
-}
-
 // A next hop by index: MAC if it is usable, else the packet waits at the main core.
 static void leave_by_hop(struct sl_forwarder *fw, struct sl_pkt *pkt, uint16_t hop)
 {
@@ -221,7 +69,7 @@ void sl_forward_leave_towards(struct sl_forwarder *fw, struct sl_pkt *pkt, const
 	uint16_t hop;
 
 	if (route == NULL) {
-		drop(pkt, SL_DROP_NO_ROUTE);
+		sl_forward_drop(pkt, SL_DROP_NO_ROUTE);
 		return;
 	}
 	pkt->out_port = route->port;
@@ -285,7 +133,7 @@ void sl_forward_leave_to_client(struct sl_forwarder *fw, struct sl_pkt *pkt, str
 // The TTL ends here. The packet is as it came; its sender is told if that is allowed.
 void sl_forward_expire(struct sl_forwarder *fw, struct sl_pkt *pkt)
 {
-	drop(pkt, SL_DROP_TTL);
+	sl_forward_drop(pkt, SL_DROP_TTL);
 	if (!sl_icmp_grant(&fw->errors, pkt, fw->now))
 		return;
 	pkt->wants_error = true;
@@ -434,7 +282,7 @@ static void icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt)
 	pkt->hash = sl_flow_hash(fw->flows, &back);
 	flow = sl_flow_find(fw->flows, &back, pkt->hash, &dir);
 	if (flow == NULL) {
-		drop(pkt, SL_DROP_ICMP_NO_FLOW);
+		sl_forward_drop(pkt, SL_DROP_ICMP_NO_FLOW);
 		return;
 	}
 	if (flow->flags & SL_FLOW_IS_DSR) { // the backend sent it from the VIP and wants it so
@@ -442,7 +290,7 @@ static void icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		return;
 	}
 	if (!sl_rewrite_ttl(pkt)) {
-		drop(pkt, SL_DROP_TTL);
+		sl_forward_drop(pkt, SL_DROP_TTL);
 		return;
 	}
 	if (dir == SL_DIR_C2S) { // about a reply on its way to the client: tell the backend
@@ -502,7 +350,7 @@ static void decide(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_
 	if (flow != NULL)
 		sl_forward_hit(fw, pkt, flow, dir);
 	else if (pkt->kind == SL_PKT_FRAGMENT)
-		drop(pkt, SL_DROP_NO_FLOW); // the first one did not make a flow
+		sl_forward_drop(pkt, SL_DROP_NO_FLOW); // the first one did not make a flow
 	else
 		sl_forward_miss(fw, pkt);
 }
@@ -516,7 +364,7 @@ static void forward_some(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t
 
 	for (uint32_t i = 0; i < n_pkts; i++) {
 		if (__builtin_expect(pkts[i]->is_fragment, 0))
-			pass_fragment(fw, pkts[i]);
+			sl_forward_pass_fragment(fw, pkts[i]);
 	}
 	sl_flow_find_burst(fw->flows, pkts, n_pkts, hits);
 	for (uint32_t i = 0; i < n_pkts; i++) {

@@ -35,7 +35,6 @@ bool sl_forward_admit(struct sl_forwarder *fw, const struct sl_snap_vip *vip, st
 	if (why == SL_DROP_COUNT)
 		return true;
 	sl_stat_add(why == SL_DROP_DENIED ? &stats->denied : &stats->refused, 1);
-	pkt->verdict = SL_VERDICT_DROP;
-	pkt->drop = (uint8_t)why;
+	sl_forward_drop(pkt, why);
 	return false;
 }

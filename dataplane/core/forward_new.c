@@ -5,12 +5,6 @@
 
 #define ROCE_PORT 4791 // never a local port: RoCEv2 receivers would take it for theirs
 
-static void refuse(struct sl_pkt *pkt, enum sl_drop why)
-{
-	pkt->verdict = SL_VERDICT_DROP;
-	pkt->drop = (uint8_t)why;
-}
-
 static bool is_syn(const struct sl_pkt *pkt)
 {
 	return (pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_ACK | SL_TCP_RST)) == SL_TCP_SYN;
@@ -89,7 +83,7 @@ static struct sl_flow *add_flow(struct sl_forwarder *fw, struct sl_pkt *pkt,
 		flow = sl_flow_add(fw->flows, new, fw->now);
 	}
 	if (flow == NULL)
-		refuse(pkt, holder != NULL ? SL_DROP_NO_PORT : SL_DROP_TABLE_FULL);
+		sl_forward_drop(pkt, holder != NULL ? SL_DROP_NO_PORT : SL_DROP_TABLE_FULL);
 	return flow;
 }
 
@@ -111,7 +105,7 @@ static struct sl_flow *make_flow(struct sl_forwarder *fw, struct sl_pkt *pkt,
 	struct sl_flow *flow;
 
 	if (why != SL_DROP_COUNT) {
-		refuse(pkt, why);
+		sl_forward_drop(pkt, why);
 		return NULL;
 	}
 	flow = add_flow(fw, pkt, &new);
@@ -190,7 +184,7 @@ void sl_forward_miss(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		return;
 	}
 	if (why != SL_DROP_COUNT) {
-		refuse(pkt, why);
+		sl_forward_drop(pkt, why);
 		return;
 	}
 	if (!sl_forward_admit(fw, vip, pkt))
@@ -198,7 +192,7 @@ void sl_forward_miss(struct sl_forwarder *fw, struct sl_pkt *pkt)
 	backend = sl_forward_pick(fw, vip, pkt, &why);
 	if (backend == SL_NO_BACKEND) {
 		sl_stat_add(&fw->vip_stats[vip->slot].refused, 1);
-		refuse(pkt, why);
+		sl_forward_drop(pkt, why);
 		return;
 	}
 	flow = make_flow(fw, pkt, vip, backend);

@@ -1,10 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Between the two halves of the forwarder: packets of known flows (forward.c) and the making of new
-// ones (forward_new.c).
+// Between the parts of the forwarder: whose a packet is (forward_classify.c), packets of known
+// flows (forward.c), the making of new ones (forward_new.c, forward_pick.c), tunnels
+// (forward_tunnel.c).
 #ifndef SLUICE_CORE_FORWARD_PRIVATE_H
 #define SLUICE_CORE_FORWARD_PRIVATE_H
 
 #include "forward.h"
+
+static inline void sl_forward_drop(struct sl_pkt *pkt, enum sl_drop why)
+{
+	pkt->verdict = SL_VERDICT_DROP;
+	pkt->drop = (uint8_t)why;
+}
+
+// forward_classify.c: a fragment at the worker that knows its datagram, or already at its flow's.
+// True when it is to be decided here.
+bool sl_forward_pass_fragment(struct sl_forwarder *fw, struct sl_pkt *pkt);
 
 // Account, rewrite and route a packet of this flow.
 void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,

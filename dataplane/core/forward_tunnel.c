@@ -13,12 +13,6 @@ struct tunnel {
 	uint8_t mtu_guard;
 };
 
-static void drop(struct sl_pkt *pkt, enum sl_drop why)
-{
-	pkt->verdict = SL_VERDICT_DROP;
-	pkt->drop = (uint8_t)why;
-}
-
 // From the snapshot; from the routes for a backend that is no longer configured, whose flows live
 // on. false without a route.
 static bool find_tunnel(const struct sl_forwarder *fw, const struct sl_flow *flow,
@@ -55,7 +49,7 @@ static void refuse_too_big(struct sl_forwarder *fw, struct sl_pkt *pkt, struct s
 {
 	if (tunnel->mtu_guard == SL_MTU_GUARD_CLAMP_MSS || !sl_toobig_is_allowed(pkt) ||
 	    !sl_toobig_take(&fw->too_bigs, fw->now)) {
-		drop(pkt, SL_DROP_TOO_BIG);
+		sl_forward_drop(pkt, SL_DROP_TOO_BIG);
 		return;
 	}
 	sl_stat_add(&fw->stats->drops[SL_DROP_TOO_BIG], 1);
@@ -69,11 +63,11 @@ void sl_forward_through_tunnel(struct sl_forwarder *fw, struct sl_pkt *pkt, stru
 	struct tunnel tunnel;
 
 	if (!find_tunnel(fw, flow, &tunnel)) {
-		drop(pkt, SL_DROP_NO_ROUTE);
+		sl_forward_drop(pkt, SL_DROP_NO_ROUTE);
 		return;
 	}
 	if (pkt->ttl <= 1) {
-		drop(pkt, SL_DROP_TTL);
+		sl_forward_drop(pkt, SL_DROP_TTL);
 		return;
 	}
 	if (sl_encap_inner_bytes(pkt) > tunnel.inner_mtu_bytes) {
@@ -87,7 +81,7 @@ void sl_forward_through_tunnel(struct sl_forwarder *fw, struct sl_pkt *pkt, stru
 	tunnel.outer.id = fw->next_outer_id;
 	fw->next_outer_id = (uint16_t)(fw->next_outer_id + fw->n_workers);
 	if (!sl_encap_push(pkt, &tunnel.outer)) {
-		drop(pkt, SL_DROP_NO_HEADROOM);
+		sl_forward_drop(pkt, SL_DROP_NO_HEADROOM);
 		return;
 	}
 	sl_forward_leave_to_backend(fw, pkt, flow, &tunnel.outer.dst);
