@@ -9,10 +9,12 @@
 
 #define NAMES_TIMEOUT_MS 500 // a key press must not wait longer for a control that hangs
 
-static const struct {
+struct script {
 	const char *shell;
 	const char *script;
-} scripts[] = {
+};
+
+static const struct script scripts[] = {
 	{"bash",
          "_sluice() {\n"
          "\tlocal IFS=$'\\n'\n"

@@ -52,10 +52,12 @@ static int set_kill(struct sl_knobs *knobs, const json_t *value)
 	return json_is_boolean(value) ? 0 : -EINVAL;
 }
 
-static const struct {
+struct knob {
 	const char *name, *takes;
 	int (*set)(struct sl_knobs *knobs, const json_t *value);
-} table[] = {
+};
+
+static const struct knob table[] = {
 	{"slow", "a factor above 0, at most 1000", set_slow},
 	{"hang", "true or false", set_hang},
 	{"fail", "true, false or \"inference\"", set_fail},

@@ -6,10 +6,12 @@
 
 #include "options.h"
 
-static const struct {
+struct command {
 	const char *name, *what;
 	int (*main)(int argc, char **argv);
-} commands[] = {
+};
+
+static const struct command commands[] = {
 	{"server", "simulate one GPU server", sl_server_main},
 	{"load", "send requests to servers and measure", sl_load_main},
 	{"knob", "change a running server", sl_knob_main},

@@ -92,11 +92,13 @@ static int post_knobs(struct sl_http_request *request)
 
 enum route_kind { ROUTE_CONTROL, ROUTE_HEALTH, ROUTE_INFERENCE };
 
-static const struct route {
+struct route {
 	const char *method, *url;
 	enum route_kind kind;
 	int (*answer)(struct sl_http_request *request);
-} routes[] = {
+};
+
+static const struct route routes[] = {
 	{"POST", "/v1/chat/completions", ROUTE_INFERENCE, post_chat},
 	{"POST", "/v1/completions", ROUTE_INFERENCE, post_completions},
 	{"POST", "/v1/embeddings", ROUTE_INFERENCE, post_embeddings},

@@ -32,6 +32,7 @@ struct server {
 			NGHTTP2_NV_FLAG_NONE                                                       \
 	}
 
+// The library fixes the seven parameters.
 static ssize_t read_body(nghttp2_session *session, int32_t stream, uint8_t *buf, size_t n_buf,
                          uint32_t *flags, nghttp2_data_source *source, void *ctx)
 {
@@ -71,6 +72,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 	return nghttp2_submit_response(session, frame->hd.stream_id, headers, 2, &provider);
 }
 
+// The library fixes the eight parameters.
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
                      size_t n_name, const uint8_t *value, size_t n_value, uint8_t flags, void *ctx)
 {
