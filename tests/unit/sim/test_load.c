@@ -62,8 +62,8 @@ START_TEST(two_seconds_of_load_have_no_failure)
 	ck_assert_int_eq(number(json_object_get(json, "backends"), "gpu-a", "ok"),
 	                 number(json, NULL, "sent"));
 	ttft_ms = json_real_value(json_object_get(json_object_get(json, "ttft_ms"), "p50"));
-	ck_assert_double_gt(ttft_ms, 0.8); // two thousandths of a second is what the model says
-	ck_assert_double_lt(ttft_ms, 100);
+	ck_assert_double_gt(ttft_ms, 0.8);  // two thousandths of a second is what the model says
+	ck_assert_double_lt(ttft_ms, 1000); // wide: a busy machine is no fault, a wrong unit is
 	json_decref(json);
 }
 END_TEST
