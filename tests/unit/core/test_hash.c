@@ -133,7 +133,7 @@ START_TEST(many_keys_at_once_hash_as_one_by_one)
 
 	for (uint32_t round = 0; round < 100; round++) {
 		struct sl_hash_pairs pairs;
-		struct sl_hash_key key = {sl_mix64(random++), sl_mix64(random++)};
+		struct sl_hash_key key = {.k0 = sl_mix64(random), .k1 = sl_mix64(random + 1)};
 		uint64_t hashes[SL_HASH_PAIRS];
 		const uint32_t n = 1 + (round * 7) % SL_HASH_PAIRS;
 
