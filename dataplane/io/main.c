@@ -57,8 +57,12 @@ static void follow_config(void *ctx)
 	const struct sl_wire_header *config = process->appliance.pub.config;
 	struct sl_text why = {""};
 
-	for (uint32_t i = 0; i < config->n_vips; i++)
-		sl_slow_announce(&process->appliance.slow, &sl_wire_vips(config)[i].address);
+	for (uint32_t i = 0; i < config->n_vips; i++) {
+		const struct sl_wire_vip *vip = &sl_wire_vips(config)[i];
+
+		if (i == 0 || !sl_ip_equal(&vip->address, &vip[-1].address)) // a row per port range
+			sl_slow_announce(&process->appliance.slow, &vip->address);
+	}
 	if (sl_steering_sync(process->xdp, &process->appliance, &why) != 0)
 		fprintf(stderr, "<3>some traffic stays with the kernel: %s\n", why.text);
 }

@@ -29,13 +29,6 @@ static void free_counted(struct rte_mbuf *m, sl_stat *drops, enum sl_drop why)
 	rte_pktmbuf_free(m);
 }
 
-void sl_io_hand(struct sl_io *io, uint32_t to, uint32_t from, struct rte_mbuf *m, sl_stat *drops)
-{
-	if (rte_ring_sp_enqueue(io->rings[to][from], m) == 0)
-		return;
-	free_counted(m, drops, to == io->n_workers ? SL_DROP_SLOW_FULL : SL_DROP_HANDOFF_FULL);
-}
-
 static void hand(struct sl_worker *worker, uint32_t to, struct rte_mbuf *m)
 {
 	struct rte_ring *ring = worker->io->rings[to][worker->index];

@@ -79,9 +79,6 @@ bool sl_worker_poll(struct sl_worker *worker, uint64_t now_ns);
 // Runs until io->is_stopping (an lcore function).
 int sl_worker_run(void *worker);
 
-// Hands an mbuf with its verdict set to another core; the mbuf is freed and counted when full.
-void sl_io_hand(struct sl_io *io, uint32_t to, uint32_t from, struct rte_mbuf *m, sl_stat *drops);
-
 uint64_t sl_clock_ns(void);
 
 #endif
