@@ -335,7 +335,7 @@ enum sl_ipc_status sl_publisher_apply_weights(struct sl_publisher *pub, const vo
 	const struct sl_wire_header *h = body;
 	const struct sl_wire_weight *rows;
 	struct sl_snapshot *snap;
-	struct draft d;
+	uint32_t *weights_milli;
 
 	if (status == SL_IPC_OK)
 		status = check_epoch(pub, h->epoch, reason, reason_bytes);
@@ -346,32 +346,31 @@ enum sl_ipc_status sl_publisher_apply_weights(struct sl_publisher *pub, const vo
 		         (unsigned long)h->generation, (unsigned long)pub->generation);
 		return SL_IPC_STALE;
 	}
-	d = in_force(pub);
-	d.weights_milli = malloc(((size_t)pub->config->n_backends + 1) * sizeof(uint32_t));
-	if (d.weights_milli == NULL)
+	weights_milli = malloc(((size_t)pub->config->n_backends + 1) * sizeof(uint32_t));
+	if (weights_milli == NULL)
 		goto no_memory;
-	memcpy(d.weights_milli, pub->weights_milli, pub->config->n_backends * sizeof(uint32_t));
+	memcpy(weights_milli, pub->weights_milli, pub->config->n_backends * sizeof(uint32_t));
 	rows = sl_wire_weights(h);
 	for (uint32_t i = 0; i < h->n_weights; i++) {
 		uint32_t row = row_of(pub, rows[i].id);
 
 		if (row == NO_ROW) {
 			snprintf(reason, reason_bytes, "weight row %u names no backend", i);
-			free(d.weights_milli);
+			free(weights_milli);
 			return SL_IPC_INVALID;
 		}
-		d.weights_milli[row] = rows[i].weight_milli;
+		weights_milli[row] = rows[i].weight_milli;
 	}
-	snap = build(pub, &d, h->epoch);
+	snap = sl_snapshot_reweigh(pub->current, weights_milli, h->epoch);
 	if (snap == NULL)
 		goto no_memory;
 	free(pub->weights_milli);
-	pub->weights_milli = d.weights_milli;
+	pub->weights_milli = weights_milli;
 	publish(pub, snap);
 	return SL_IPC_OK;
 
 no_memory:
-	free(d.weights_milli);
+	free(weights_milli);
 	snprintf(reason, reason_bytes, "out of memory");
 	return SL_IPC_INTERNAL;
 }
