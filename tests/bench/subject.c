@@ -3,11 +3,15 @@
 // makes its flows from real SYNs, then on net_pcap with infinite_rx, replaying a capture of exactly
 // these flows that testpmd replays as well.
 //
-// Usage:  bench_subject nat|fullnat|dsr-l2 established|connections|flood FLOWS CAPTURE [v6]
+// Usage:  bench_subject nat|fullnat|dsr-l2 established|connections|flood FLOWS CAPTURE [OPTION...]
+//         v6, services=N and backends=N (traffic.h), socket=PATH (the main core obeys commands
+//         there while workers run), deal=own|handed|mixed (two workers, each with a capture of
+//         its own: of its flows, of the other's, or half and half).
 //         Prints "ready {json}" when the capture is there, then obeys lines of standard input:
-//         "run MS" prints one JSON object, end of input ends it.
-// Time:   CPU time of the worker's thread, so that what else runs on the core is not charged to
-//         it; cycles are that at the frequency of the TSC.
+//         "run MS" and "check" (are all flows where they were made?) print one JSON object each,
+//         end of input ends it.
+// Time:   CPU time of the workers' threads, so that what else runs on the core is not charged to
+//         them; cycles are that at the frequency of the TSC.
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,17 +34,22 @@
 #define MBUFS_MOVING 8192
 #define N_TOGETHER   1024 // connections whose packets are interleaved
 
+#define MAX_WORKERS 2
+
 enum kind { KIND_ESTABLISHED, KIND_CONNECTIONS, KIND_FLOOD };
+enum deal { DEAL_ONE, DEAL_OWN, DEAL_HANDED, DEAL_MIXED }; // which worker receives what
 
 struct subject {
 	struct sl_appliance a;
 	struct bench_traffic traffic;
 	enum kind kind;
 	uint32_t n_flows;
-	const char *path;
+	enum deal deal;
+	uint32_t n_workers;
+	const char *path, *socket;
 	struct rte_ring *in, *out;
-	struct sl_tuple *sent; // by flow: how its packets leave us
-	uint64_t cpu_ns;       // of the last run
+	struct sl_tuple *sent;        // by flow: how its packets leave us
+	uint64_t cpu_ns[MAX_WORKERS]; // of the last run
 };
 
 static _Noreturn void die(const char *what)
@@ -57,6 +66,7 @@ static uint32_t packets_of(const struct subject *s)
 	                                                                        : 2 * s->n_flows;
 }
 
+// The second worker shares the main core's core, which sleeps meanwhile.
 static void start_eal(uint32_t n_mbufs)
 {
 	char megabytes[16];
@@ -67,7 +77,7 @@ static void start_eal(uint32_t n_mbufs)
 	                megabytes,
 	                "--no-telemetry",
 	                "--no-shconf",
-	                "--lcores=0@0,1@1",
+	                "--lcores=0@0,1@1,2@0",
 	                "--log-level=lib.eal:error"};
 
 	// 1 KB each covers object, header and private area with room for the rest of DPDK.
@@ -100,9 +110,15 @@ static void open_ring(struct subject *s)
 	memcpy(s->traffic.mac, s->a.ports.macs[0], 6);
 }
 
+static void poll_workers(struct subject *s)
+{
+	for (uint32_t w = 0; w < s->n_workers; w++)
+		sl_worker_poll(s->a.io.workers[w], sl_clock_ns());
+}
+
 static void configure(struct subject *s)
 {
-	struct sl_wire_header *body = bench_traffic_body(&s->traffic);
+	struct sl_wire_header *body = bench_traffic_body(&s->traffic, 1, 1);
 	char reason[128] = "";
 
 	if (sl_publisher_apply_config(&s->a.pub, body, body->total_bytes, reason, sizeof(reason)) !=
@@ -110,7 +126,7 @@ static void configure(struct subject *s)
 		die(reason);
 	free(body);
 	while (s->a.pub.is_waiting) {
-		sl_worker_poll(s->a.io.workers[0], sl_clock_ns());
+		poll_workers(s);
 		sl_appliance_poll(&s->a, sl_clock_ns());
 	}
 	bench_traffic_hosts(learn, s);
@@ -126,7 +142,9 @@ static void start_appliance(struct subject *s)
 	// being full by chance.
 	bench_traffic_config(&s->a.config,
 	                     s->kind == KIND_FLOOD ? s->n_flows / 4 : s->n_flows * 6 / 5);
-	s->a.ports.n_workers = 1;
+	s->a.config.n_workers = s->n_workers;
+	s->a.config.flows *= s->n_workers;
+	s->a.ports.n_workers = s->n_workers;
 	s->a.ports.pool = rte_pktmbuf_pool_create("bench", n_mbufs, MBUF_CACHE, SL_PRIVATE_BYTES,
 	                                          MBUF_BYTES, SOCKET_ID_ANY);
 	if (s->a.ports.pool == NULL)
@@ -135,6 +153,11 @@ static void start_appliance(struct subject *s)
 	if (sl_appliance_init(&s->a, &why) != 0)
 		die(why.text);
 	configure(s);
+	if (s->socket == NULL)
+		return;
+	if (sl_ipc_server_init(&s->a.ipc, &s->a.pub, s->socket, s->a.segment.read_only_fd, 1) != 0)
+		die("no command socket");
+	s->a.has_ipc = true;
 }
 
 // One packet through the worker; true and the tuple it left with if it was sent.
@@ -149,7 +172,9 @@ static bool pass(struct subject *s, const struct sl_packet_spec *spec, struct sl
 	memcpy(rte_pktmbuf_append(m, (uint16_t)n_bytes), frame, n_bytes);
 	if (rte_ring_enqueue(s->in, m) != 0)
 		die("ring is full");
-	sl_worker_poll(s->a.io.workers[0], sl_clock_ns());
+	poll_workers(s);
+	if (s->n_workers > 1) // it came to the one that has the ring, and leaves there
+		poll_workers(s);
 	while (rte_ring_dequeue(s->out, &out) == 0) {
 		m = out;
 		pkt.len = rte_pktmbuf_data_len(m);
@@ -198,8 +223,46 @@ static void put(struct subject *s, FILE *capture, uint32_t flow, uint8_t flags, 
 	bench_capture_put(capture, frame, (uint32_t)sl_packet_build(frame, sizeof(frame), &spec));
 }
 
+// Is the flow in this worker's table, and leads it where its packets went when it was made?
+static bool has_flow(const struct subject *s, uint32_t worker, uint32_t i)
+{
+	struct sl_flow_table *flows = s->a.io.workers[worker]->fw.flows;
+	struct sl_packet_spec spec = bench_traffic_from_client(&s->traffic, i, SL_TCP_ACK);
+	struct sl_tuple tuple = {.src = spec.src,
+	                         .dst = spec.dst,
+	                         .sport_be = rte_cpu_to_be_16(spec.sport),
+	                         .dport_be = rte_cpu_to_be_16(spec.dport),
+	                         .proto = spec.proto};
+	const struct sl_flow *flow;
+	enum sl_dir dir;
+
+	flow = sl_flow_find(flows, &tuple, sl_flow_hash(flows, &tuple), &dir);
+	if (flow == NULL)
+		return false;
+	tuple = sl_flow_tuple_to_backend(flows, flow);
+	return memcmp(&tuple, &s->sent[i], sizeof(tuple)) == 0;
+}
+
+static uint32_t owner_of(const struct subject *s, uint32_t flow)
+{
+	uint32_t w = 0;
+
+	while (w < s->n_workers && !has_flow(s, w, flow))
+		w++;
+	return w;
+}
+
+static uint32_t receiver_of(const struct subject *s, uint32_t flow, uint32_t packet)
+{
+	if (s->deal == DEAL_ONE)
+		return 0;
+	if (s->deal == DEAL_MIXED)
+		return sl_mix64(packet) & 1;
+	return owner_of(s, flow) ^ (s->deal == DEAL_HANDED);
+}
+
 // Every flow's packets in an order that no prefetcher can guess (Fisher and Yates).
-static void write_established(struct subject *s, FILE *capture)
+static void write_established(struct subject *s, FILE **captures)
 {
 	uint32_t n = packets_of(s);
 	uint32_t *order = calloc(n, sizeof(*order));
@@ -212,8 +275,12 @@ static void write_established(struct subject *s, FILE *capture)
 		order[i] = order[j];
 		order[j] = i;
 	}
-	for (uint32_t i = 0; i < n; i++)
-		put(s, capture, order[i] % s->n_flows, SL_TCP_ACK, order[i] >= s->n_flows);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t flow = order[i] % s->n_flows;
+
+		put(s, captures[receiver_of(s, flow, order[i])], flow, SL_TCP_ACK,
+		    order[i] >= s->n_flows);
+	}
 	free(order);
 }
 
@@ -243,30 +310,46 @@ static void write_connections(struct subject *s, FILE *capture)
 	}
 }
 
-static void write_capture(struct subject *s)
+static void capture_path(char *path, size_t n_bytes, const struct subject *s, uint32_t worker)
 {
-	FILE *capture = bench_capture_open(s->path);
+	snprintf(path, n_bytes, worker == 0 ? "%s" : "%s.%u", s->path, worker);
+}
 
+static void write_captures(struct subject *s)
+{
+	FILE *captures[MAX_WORKERS];
+	char path[256];
+
+	for (uint32_t w = 0; w < s->n_workers; w++) {
+		capture_path(path, sizeof(path), s, w);
+		captures[w] = bench_capture_open(path);
+	}
 	if (s->kind == KIND_CONNECTIONS)
-		write_connections(s, capture);
+		write_connections(s, captures[0]);
 	else if (s->kind == KIND_ESTABLISHED)
-		write_established(s, capture);
+		write_established(s, captures);
 	else
 		for (uint32_t i = 0; i < s->n_flows; i++) // sources nobody has seen
-			put(s, capture, s->n_flows + i, SL_TCP_SYN, false);
-	if (fclose(capture) != 0)
-		die("capture: disk full");
+			put(s, captures[0], s->n_flows + i, SL_TCP_SYN, false);
+	for (uint32_t w = 0; w < s->n_workers; w++) {
+		if (fclose(captures[w]) != 0)
+			die("capture: disk full");
+	}
 }
 
 // The capture takes the place of the ring as the only port; flows and next hops stay.
 static void open_capture(struct subject *s)
 {
-	char args[512];
+	char args[1024] = "", path[256];
 	struct sl_text why = {""};
 	uint16_t id;
 
 	sl_ports_stop(&s->a.ports);
-	snprintf(args, sizeof(args), "rx_pcap=%s,infinite_rx=1", s->path);
+	for (uint32_t w = 0; w < s->n_workers; w++) {
+		capture_path(path, sizeof(path), s, w);
+		snprintf(args + strlen(args), sizeof(args) - strlen(args), "rx_pcap=%s,", path);
+	}
+	snprintf(args + strlen(args), sizeof(args) - strlen(args), "infinite_rx=1");
 	if (rte_eal_hotplug_add("vdev", "net_pcap0", args) != 0 ||
 	    rte_eth_dev_get_port_by_name("net_pcap0", &id) != 0)
 		die("net_pcap does not take the capture");
@@ -286,42 +369,109 @@ static uint64_t thread_cpu_ns(void)
 static int run_worker(void *arg)
 {
 	struct subject *s = arg;
+	uint32_t w = rte_lcore_id() - 1;
 	uint64_t before_ns = thread_cpu_ns();
 
-	rte_rcu_qsbr_thread_online(s->a.io.qsbr, 0);
-	sl_worker_run(s->a.io.workers[0]);
-	s->cpu_ns = thread_cpu_ns() - before_ns;
+	rte_rcu_qsbr_thread_online(s->a.io.qsbr, w);
+	sl_worker_run(s->a.io.workers[w]);
+	s->cpu_ns[w] = thread_cpu_ns() - before_ns;
 	return 0;
 }
 
-static uint64_t dropped(const struct subject *s)
-{
-	uint64_t n = 0;
+struct counts {
+	uint64_t rx, tx, handed, dropped, flows_new;
+};
 
-	for (uint32_t d = 0; d < SL_DROP_COUNT; d++)
-		n += sl_stat_get(&s->a.io.workers[0]->stats->drops[d]);
+static struct counts count(const struct subject *s)
+{
+	struct counts n = {0};
+
+	for (uint32_t w = 0; w < s->n_workers; w++) {
+		const struct sl_stats_worker *stats = s->a.io.workers[w]->stats;
+
+		n.rx += sl_stat_get(&stats->rx_pkts);
+		n.tx += sl_stat_get(&stats->tx_pkts);
+		n.handed += sl_stat_get(&stats->handed_pkts);
+		n.flows_new += sl_stat_get(&stats->flows_new);
+		for (uint32_t d = 0; d < SL_DROP_COUNT; d++)
+			n.dropped += sl_stat_get(&stats->drops[d]);
+	}
 	return n;
+}
+
+// What the main core does meanwhile: nothing, or what commands ask for.
+static void wait_ms(struct subject *s, uint32_t ms)
+{
+	struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+	uint64_t until_ns = sl_clock_ns() + ms * SL_NS_PER_MS;
+	bool is_busy = false;
+
+	if (!s->a.has_ipc) {
+		nanosleep(&wait, NULL);
+		return;
+	}
+	while (sl_clock_ns() < until_ns) {
+		sl_appliance_sleep(&s->a, -1, is_busy ? 0 : 1);
+		is_busy = sl_appliance_poll(&s->a, sl_clock_ns());
+	}
 }
 
 static void run(struct subject *s, uint32_t ms)
 {
-	const struct sl_stats_worker *stats = s->a.io.workers[0]->stats;
-	uint64_t rx = sl_stat_get(&stats->rx_pkts), tx = sl_stat_get(&stats->tx_pkts);
-	uint64_t flows_new = sl_stat_get(&stats->flows_new), drops = dropped(s);
-	struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+	struct counts before = count(s), after;
+	uint64_t cpu_ns = 0;
 
 	bench_traffic_hosts(learn, s);
 	atomic_store(&s->a.io.is_stopping, false);
-	if (rte_eal_remote_launch(run_worker, s, 1) != 0)
-		die("the worker's core is busy");
-	nanosleep(&wait, NULL);
+	for (uint32_t w = 0; w < s->n_workers; w++) {
+		if (rte_eal_remote_launch(run_worker, s, w + 1) != 0)
+			die("the worker's core is busy");
+	}
+	wait_ms(s, ms);
 	atomic_store(&s->a.io.is_stopping, true);
-	rte_eal_wait_lcore(1);
-	printf("{\"packets\": %lu, \"sent\": %lu, \"dropped\": %lu, \"flows_new\": %lu, "
-	       "\"cpu_ns\": %lu, \"tsc_hz\": %lu}\n",
-	       sl_stat_get(&stats->rx_pkts) - rx, sl_stat_get(&stats->tx_pkts) - tx,
-	       dropped(s) - drops, sl_stat_get(&stats->flows_new) - flows_new, s->cpu_ns,
-	       rte_get_tsc_hz());
+	rte_eal_mp_wait_lcore();
+	for (uint32_t w = 0; w < s->n_workers; w++)
+		cpu_ns += s->cpu_ns[w];
+	after = count(s);
+	printf("{\"packets\": %lu, \"sent\": %lu, \"handed\": %lu, \"dropped\": %lu, "
+	       "\"flows_new\": %lu, \"epoch\": %lu, \"cpu_ns\": %lu, \"tsc_hz\": %lu}\n",
+	       after.rx - before.rx, after.tx - before.tx, after.handed - before.handed,
+	       after.dropped - before.dropped, after.flows_new - before.flows_new, s->a.pub.epoch,
+	       cpu_ns, rte_get_tsc_hz());
+}
+
+static void check(const struct subject *s)
+{
+	uint32_t n_moved = 0;
+
+	for (uint32_t i = 0; i < s->n_flows; i++)
+		n_moved += owner_of(s, i) == s->n_workers;
+	printf("{\"flows\": %u, \"moved\": %u}\n", s->n_flows, n_moved);
+}
+
+static void take_option(struct subject *s, const char *option)
+{
+	static const char *const deals[] = {"one", "own", "handed", "mixed"};
+	uint32_t d = 0;
+
+	if (strcmp(option, "v6") == 0)
+		s->traffic.is_v6 = true;
+	else if (strncmp(option, "services=", 9) == 0)
+		s->traffic.n_services = (uint32_t)strtoul(option + 9, NULL, 10);
+	else if (strncmp(option, "backends=", 9) == 0)
+		s->traffic.n_backends = (uint32_t)strtoul(option + 9, NULL, 10);
+	else if (strncmp(option, "socket=", 7) == 0)
+		s->socket = option + 7;
+	else if (strncmp(option, "deal=", 5) != 0)
+		die("unknown option");
+	if (strncmp(option, "deal=", 5) != 0)
+		return;
+	while (d < RTE_DIM(deals) && strcmp(option + 5, deals[d]) != 0)
+		d++;
+	if (d == RTE_DIM(deals))
+		die("deal=own|handed|mixed");
+	s->deal = (enum deal)d;
+	s->n_workers = s->deal == DEAL_ONE ? 1 : 2;
 }
 
 static void parse_args(struct subject *s, int argc, char **argv)
@@ -331,7 +481,8 @@ static void parse_args(struct subject *s, int argc, char **argv)
 	uint32_t f = 0, k = 0;
 
 	if (argc < 5)
-		die("usage: nat|fullnat|dsr-l2 established|connections|flood FLOWS CAPTURE [v6]");
+		die("usage: nat|fullnat|dsr-l2 established|connections|flood FLOWS CAPTURE "
+		    "[OPTION...]");
 	while (f < RTE_DIM(forwards) && strcmp(argv[1], forwards[f]) != 0)
 		f++;
 	while (k < RTE_DIM(kinds) && strcmp(argv[2], kinds[k]) != 0)
@@ -342,7 +493,13 @@ static void parse_args(struct subject *s, int argc, char **argv)
 	s->kind = (enum kind)k;
 	s->n_flows = (uint32_t)strtoul(argv[3], NULL, 10);
 	s->path = argv[4];
-	s->traffic.is_v6 = argc > 5 && strcmp(argv[5], "v6") == 0;
+	s->traffic.n_services = s->n_workers = 1;
+	s->traffic.n_backends = BENCH_BACKENDS;
+	for (int i = 5; i < argc; i++)
+		take_option(s, argv[i]);
+	if (s->traffic.n_services == 0 || s->traffic.n_services > SL_MAX_POOLS ||
+	    s->traffic.n_backends == 0 || s->traffic.n_backends > BENCH_BACKENDS)
+		die("1 to 4096 services of 1 to 16 backends");
 	if (s->n_flows == 0 || (s->kind == KIND_CONNECTIONS && s->n_flows % N_TOGETHER != 0))
 		die("FLOWS must be more than 0, and a multiple of 1024 for connections");
 }
@@ -358,7 +515,7 @@ int main(int argc, char **argv)
 	start_appliance(s);
 	if (s->kind != KIND_FLOOD)
 		make_flows(s);
-	write_capture(s);
+	write_captures(s);
 	open_capture(s);
 	printf("ready {\"capture_packets\": %u, \"buffer_bytes\": %zu, \"flows\": %lu, "
 	       "\"table_bytes_per_flow\": %.1f}\n",
@@ -369,6 +526,8 @@ int main(int argc, char **argv)
 	while (fgets(line, sizeof(line), stdin) != NULL) {
 		if (strncmp(line, "run ", 4) == 0)
 			run(s, (uint32_t)strtoul(line + 4, NULL, 10));
+		else if (strncmp(line, "check", 5) == 0)
+			check(s);
 		fflush(stdout);
 	}
 	return EXIT_SUCCESS;
