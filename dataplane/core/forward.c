@@ -30,8 +30,11 @@ void sl_forward_flow_gone(void *ctx, const struct sl_flow *flow, bool is_evictio
 	struct sl_forwarder *fw = ctx;
 	struct sl_stats_vip *vip = &fw->vip_stats[flow->vip];
 
-	if (!sl_flow_is_over(flow->state))
+	if (!sl_flow_is_over(flow->state)) {
 		sl_forward_load(fw, flow, -1);
+		if (flow->flags & SL_FLOW_IS_MEASURED)
+			sl_measure_over(fw->measure, flow, fw->now_ns);
+	}
 	__atomic_store_n(&fw->entries[flow->backend], fw->entries[flow->backend] - 1,
 	                 __ATOMIC_RELAXED);
 	sl_stat_set(&fw->stats->flows, sl_stat_get(&fw->stats->flows) - 1);
@@ -147,6 +150,17 @@ static inline bool is_midstream(const struct sl_flow *flow, const struct sl_pkt 
 	       !(pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_FIN | SL_TCP_RST));
 }
 
+static void change_over(struct sl_forwarder *fw, const struct sl_flow *flow, bool is_over)
+{
+	sl_forward_load(fw, flow, is_over ? -1 : 1);
+	if (!(flow->flags & SL_FLOW_IS_MEASURED))
+		return;
+	if (is_over)
+		sl_measure_over(fw->measure, flow, fw->now_ns);
+	else
+		sl_measure_again(fw->measure, flow);
+}
+
 static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct sl_flow *flow,
                                                 const struct sl_pkt *pkt, enum sl_dir dir)
 {
@@ -160,7 +174,7 @@ static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct 
 	if (next == old)
 		return;
 	if (sl_flow_is_over(next) != sl_flow_is_over(old)) // a revived flow counts again
-		sl_forward_load(fw, flow, sl_flow_is_over(next) ? -1 : 1);
+		change_over(fw, flow, sl_flow_is_over(next));
 	sl_flow_set_state(fw->flows, flow, next, fw->now);
 }
 
@@ -239,6 +253,8 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 		return;
 	}
 	if (pkt->kind == SL_PKT_TCP) {
+		if ((flow->flags & SL_FLOW_IS_MEASURED) && sl_measure_wants(flow, pkt))
+			sl_measure_pkt(fw->measure, flow, pkt, dir, fw->now_ns);
 		if (!is_midstream(flow, pkt))
 			track_tcp(fw, flow, pkt, dir);
 	} else if (pkt->kind == SL_PKT_UDP) {

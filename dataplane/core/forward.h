@@ -20,6 +20,7 @@
 #include "flow.h"
 #include "frag.h"
 #include "icmp_make.h"
+#include "measure.h"
 #include "neigh.h"
 #include "route.h"
 #include "sluice/stats.h"
@@ -47,9 +48,10 @@ struct sl_forwarder {
 	const uint32_t *others_load;     // main writes (relaxed): flows on all others, by backend
 	const uint32_t *others_vip_load; // the same by VIP slot, where the VIP has limits.flows
 	struct sl_limits *limits;        // shared by all workers
-	uint32_t *own_load;     // flows that are not over yet, by backend; main reads (relaxed)
-	uint32_t *own_vip_load; // the same by VIP slot
-	uint32_t *entries;      // all flows of the table, by backend; main reads (relaxed)
+	uint32_t *own_load;         // flows that are not over yet, by backend; main reads (relaxed)
+	uint32_t *own_vip_load;     // the same by VIP slot
+	uint32_t *entries;          // all flows of the table, by backend; main reads (relaxed)
+	struct sl_measure *measure; // NULL: no flow is measured
 	struct sl_stats_worker *stats; // this worker's rows of the segment
 	struct sl_stats_backend *backend_stats;
 	struct sl_stats_vip *vip_stats;

@@ -1,43 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "phase.h"
 
-#define GAP_US          64 // unit of gap
-#define GAP_WEIGHT      8  // of the smoothing
-#define TOKENS_AT_LEAST 4  // for a time per token at the end of an answer
+#define TOKENS_AT_LEAST 4 // for a time per token at the end of an answer
 #define FRAMES_MAX      8
 #define HEADER_GAPS     3 // a first gap this many times the second followed a header
 #define QUIET_GAPS      8
 #define HTTP_HEADER_MAX 1024 // looked at for its end
-
-enum wire {
-	WIRE_UNKNOWN,
-	WIRE_PLAIN,
-	WIRE_H2,
-	WIRE_TLS_HELLO, // handshake under way
-	WIRE_TLS,
-};
-
-// Of the answer that is open. TENTATIVE: its first payload came late enough to be a token.
-enum token {
-	TOKEN_NONE,      // no payload yet
-	TOKEN_HEADER,    // payload came too early to be a token
-	TOKEN_TENTATIVE, // one burst
-	TOKEN_PAIR,      // two bursts; the gap to the third will tell
-	TOKEN_KNOWN,
-};
 
 #define RECORD_CCS       0x14
 #define RECORD_HANDSHAKE 0x16
 #define RECORD_DATA      0x17
 #define RECORD_HEADER    5
 #define CCS_BYTES        6
-
-static uint16_t to_gap(uint32_t us)
-{
-	const uint32_t gap = us / GAP_US;
-
-	return gap < UINT16_MAX ? (uint16_t)gap : UINT16_MAX;
-}
 
 void sl_phase_open(struct sl_phase_flow *flow, uint32_t isn, uint32_t now_us, uint32_t now_ms)
 {
@@ -59,7 +33,7 @@ static void tell_first(struct sl_phase_flow *flow, uint32_t at_us, struct sl_pha
 	const uint32_t ttft_us = at_us - flow->request_us;
 
 	told->ttft_us = ttft_us > 0 ? ttft_us : 1;
-	flow->token = TOKEN_KNOWN;
+	flow->token = SL_PHASE_TOKEN_KNOWN;
 	flow->phase = SL_PHASE_STREAMING;
 	flow->pending_bytes = 0;
 }
@@ -75,19 +49,19 @@ static void tell_group(struct sl_phase_flow *flow, struct sl_phase_told *told)
 // The answer is over, or as good as.
 static void end(struct sl_phase_flow *flow, struct sl_phase_told *told)
 {
-	const uint32_t gap_us = (uint32_t)flow->gap * GAP_US;
+	const uint32_t gap_us = (uint32_t)flow->gap * SL_PHASE_GAP_US;
 
-	if (flow->token == TOKEN_HEADER || flow->token == TOKEN_TENTATIVE)
+	if (flow->token == SL_PHASE_TOKEN_HEADER || flow->token == SL_PHASE_TOKEN_TENTATIVE)
 		tell_first(flow, flow->first_us, told);
-	else if (flow->token == TOKEN_PAIR) // a header and one token, or two tokens
+	else if (flow->token == SL_PHASE_TOKEN_PAIR) // a header and one token, or two tokens
 		tell_first(flow,
 		           gap_us > flow->first_us - flow->request_us ? flow->first_us + gap_us
 		                                                      : flow->first_us,
 		           told);
-	else if (flow->token == TOKEN_KNOWN && flow->n_tokens >= TOKENS_AT_LEAST)
+	else if (flow->token == SL_PHASE_TOKEN_KNOWN && flow->n_tokens >= TOKENS_AT_LEAST)
 		tell_group(flow, told);
 	flow->phase = SL_PHASE_IDLE;
-	flow->token = TOKEN_NONE;
+	flow->token = SL_PHASE_TOKEN_NONE;
 	flow->pending_bytes = 0;
 	flow->answer_bytes = 0;
 	flow->n_tokens = 0;
@@ -103,10 +77,10 @@ static uint32_t tls_request_bytes(struct sl_phase_flow *flow, const struct sl_ph
 	const uint8_t *at = seg->payload;
 	uint32_t handshake;
 
-	if (flow->wire == WIRE_TLS)
+	if (flow->wire == SL_PHASE_WIRE_TLS)
 		return seg->n_bytes;
 	if (at[0] == RECORD_DATA) { // Finished came before, or without ChangeCipherSpec
-		flow->wire = WIRE_TLS;
+		flow->wire = SL_PHASE_WIRE_TLS;
 		return seg->n_bytes;
 	}
 	if (at[0] != RECORD_CCS || seg->n_bytes < CCS_BYTES + RECORD_HEADER)
@@ -115,7 +89,7 @@ static uint32_t tls_request_bytes(struct sl_phase_flow *flow, const struct sl_ph
 	handshake = CCS_BYTES + RECORD_HEADER + ((uint32_t)at[3] << 8 | at[4]);
 	if (at[0] != RECORD_DATA && at[0] != RECORD_HANDSHAKE)
 		return 0;
-	flow->wire = WIRE_TLS;
+	flow->wire = SL_PHASE_WIRE_TLS;
 	return seg->n_bytes > handshake ? seg->n_bytes - handshake : 0;
 }
 
@@ -142,21 +116,21 @@ static uint32_t request_bytes(struct sl_phase_flow *flow, const struct sl_phase_
 	const bool is_asking = flow->phase == SL_PHASE_PENDING && flow->pending_bytes > 0;
 	uint32_t skip = 0;
 
-	if (flow->wire == WIRE_UNKNOWN) {
-		flow->wire = WIRE_PLAIN;
+	if (flow->wire == SL_PHASE_WIRE_UNKNOWN) {
+		flow->wire = SL_PHASE_WIRE_PLAIN;
 		if (seg->payload[0] == RECORD_HANDSHAKE) {
-			flow->wire = WIRE_TLS_HELLO;
+			flow->wire = SL_PHASE_WIRE_TLS_HELLO;
 		} else if (seg->n_bytes >= sizeof(h2_preface) &&
 		           memcmp(seg->payload, h2_preface, sizeof(h2_preface)) == 0) {
-			flow->wire = WIRE_H2;
+			flow->wire = SL_PHASE_WIRE_H2;
 			skip = sizeof(h2_preface);
 		}
 	}
-	if (flow->wire == WIRE_H2)
+	if (flow->wire == SL_PHASE_WIRE_H2)
 		return is_asking || has_request_frame(seg->payload + skip, seg->n_bytes - skip)
 		               ? seg->n_bytes - skip
 		               : 0;
-	if (flow->wire == WIRE_TLS_HELLO || flow->wire == WIRE_TLS) {
+	if (flow->wire == SL_PHASE_WIRE_TLS_HELLO || flow->wire == SL_PHASE_WIRE_TLS) {
 		const uint32_t n = tls_request_bytes(flow, seg);
 
 		return is_asking || n > SL_PHASE_FRAME_BYTES ? n : 0;
@@ -174,7 +148,7 @@ static void ask(struct sl_phase_flow *flow, uint32_t n_bytes, uint32_t now_us,
 	if (flow->phase == SL_PHASE_IDLE || flow->pending_bytes == 0)
 		flow->request_us = now_us;
 	flow->phase = SL_PHASE_PENDING;
-	flow->token = TOKEN_NONE; // a short answer to half a request is "100 Continue"
+	flow->token = SL_PHASE_TOKEN_NONE; // a short answer to half a request is "100 Continue"
 	flow->answer_bytes = 0;
 	pending = flow->pending_bytes + n_bytes;
 	flow->pending_bytes = n_bytes < SL_PHASE_PENDING_MAX && pending < SL_PHASE_PENDING_MAX
@@ -200,17 +174,15 @@ static void from_client(struct sl_phase_flow *flow, const struct sl_phase_segmen
 
 static void count_token(struct sl_phase_flow *flow, uint32_t gap_us, struct sl_phase_told *told)
 {
-	const int32_t change = (int32_t)to_gap(gap_us) - (int32_t)flow->gap;
-
-	flow->gap = (uint16_t)((int32_t)flow->gap + change / GAP_WEIGHT);
-	if (++flow->n_tokens == SL_PHASE_GROUP_TOKENS)
+	sl_phase_add_token(flow, gap_us);
+	if (flow->n_tokens == SL_PHASE_GROUP_TOKENS)
 		tell_group(flow, told);
 }
 
 // The second gap of an answer tells what the first one was.
 static void tell_pair(struct sl_phase_flow *flow, uint32_t gap_us, struct sl_phase_told *told)
 {
-	const uint32_t first_gap_us = (uint32_t)flow->gap * GAP_US;
+	const uint32_t first_gap_us = (uint32_t)flow->gap * SL_PHASE_GAP_US;
 
 	if (first_gap_us < HEADER_GAPS * gap_us) {
 		tell_first(flow, flow->first_us, told);
@@ -220,43 +192,43 @@ static void tell_pair(struct sl_phase_flow *flow, uint32_t gap_us, struct sl_pha
 		flow->first_us += first_gap_us;
 		flow->n_tokens = 1;
 	}
-	flow->gap = to_gap(gap_us);
+	flow->gap = sl_phase_to_gap(gap_us);
 }
 
 static void early_answer(struct sl_phase_flow *flow, uint32_t gap_us, uint32_t now_us,
                          struct sl_phase_told *told)
 {
 	switch (flow->token) {
-	case TOKEN_NONE:
+	case SL_PHASE_TOKEN_NONE:
 		flow->first_us = now_us;
 		if (flow->answer_bytes > SL_PHASE_ANSWER_BYTES) {
 			tell_first(flow, now_us, told);
 		} else if (now_us - flow->request_us < SL_PHASE_HEADER_US) {
-			flow->token = TOKEN_HEADER;
+			flow->token = SL_PHASE_TOKEN_HEADER;
 		} else {
-			flow->token = TOKEN_TENTATIVE;
+			flow->token = SL_PHASE_TOKEN_TENTATIVE;
 			flow->phase = SL_PHASE_STREAMING;
 			flow->pending_bytes = 0;
 		}
 		break;
-	case TOKEN_HEADER:
+	case SL_PHASE_TOKEN_HEADER:
 		if (gap_us >= SL_PHASE_HEADER_US || flow->answer_bytes > SL_PHASE_ANSWER_BYTES) {
 			tell_first(flow, now_us, told);
 			flow->first_us = now_us;
 		}
 		break;
-	case TOKEN_TENTATIVE:
+	case SL_PHASE_TOKEN_TENTATIVE:
 		if (gap_us >= SL_PHASE_HEADER_US) {
-			flow->gap = to_gap(now_us - flow->first_us);
-			flow->token = TOKEN_PAIR;
+			flow->gap = sl_phase_to_gap(now_us - flow->first_us);
+			flow->token = SL_PHASE_TOKEN_PAIR;
 		} else if (gap_us >= SL_PHASE_TOKEN_US ||
 		           flow->answer_bytes > SL_PHASE_ANSWER_BYTES) {
 			tell_first(flow, flow->first_us, told);
 			flow->n_tokens = gap_us >= SL_PHASE_TOKEN_US;
-			flow->gap = to_gap(gap_us);
+			flow->gap = sl_phase_to_gap(gap_us);
 		}
 		break;
-	default: // TOKEN_PAIR
+	default: // SL_PHASE_TOKEN_PAIR
 		if (gap_us >= SL_PHASE_TOKEN_US)
 			tell_pair(flow, gap_us, told);
 		break;
@@ -327,7 +299,7 @@ static bool revive(struct sl_phase_flow *flow, const struct sl_phase_segment *se
 	if (seg->n_bytes <= SL_PHASE_FRAME_BYTES)
 		return false;
 	flow->phase = SL_PHASE_STREAMING;
-	flow->token = TOKEN_KNOWN;
+	flow->token = SL_PHASE_TOKEN_KNOWN;
 	flow->first_us = seg->now_us;
 	flow->answer_us = seg->now_us;
 	return true;
@@ -337,20 +309,19 @@ static void from_server(struct sl_phase_flow *flow, const struct sl_phase_segmen
                         struct sl_phase_told *told)
 {
 	const uint32_t gap_us = seg->now_us - flow->answer_us;
-	const uint32_t answer_bytes = flow->answer_bytes + seg->n_bytes;
 
 	if (flow->phase == SL_PHASE_PENDING && flow->pending_bytes == 0)
 		return; // nobody asked yet: a handshake
 	if (flow->phase == SL_PHASE_IDLE && !revive(flow, seg))
 		return;
-	flow->answer_bytes = answer_bytes < UINT16_MAX ? (uint16_t)answer_bytes : UINT16_MAX;
+	sl_phase_add_answer(flow, seg->n_bytes);
 	// Before the group is told: its last token is this one.
 	flow->answer_us = seg->now_us;
-	if (flow->token != TOKEN_KNOWN)
+	if (flow->token != SL_PHASE_TOKEN_KNOWN)
 		early_answer(flow, gap_us, seg->now_us, told);
 	else if (gap_us >= SL_PHASE_TOKEN_US)
 		count_token(flow, gap_us, told);
-	if (flow->wire == WIRE_PLAIN && seg->payload != NULL &&
+	if (flow->wire == SL_PHASE_WIRE_PLAIN && seg->payload != NULL &&
 	    (is_last_chunk(seg) || is_whole_answer(flow, seg)))
 		end(flow, told);
 }
@@ -382,7 +353,7 @@ void sl_phase_segment(struct sl_phase_flow *flow, const struct sl_phase_segment 
 			from_server(flow, seg, told);
 	}
 	if (seg->is_rst)
-		flow->token = TOKEN_NONE; // nobody knows whether what came was an answer
+		flow->token = SL_PHASE_TOKEN_NONE; // nobody knows whether what came was an answer
 	if (seg->is_rst || (seg->is_fin && seg->dir == SL_DIR_S2C))
 		end(flow, told);
 }
@@ -390,7 +361,7 @@ void sl_phase_segment(struct sl_phase_flow *flow, const struct sl_phase_segment 
 // Frames that looked like a request (PING, settings) and were answered in kind.
 static bool is_chatter(const struct sl_phase_flow *flow)
 {
-	return flow->wire != WIRE_PLAIN && flow->token == TOKEN_HEADER &&
+	return flow->wire != SL_PHASE_WIRE_PLAIN && flow->token == SL_PHASE_TOKEN_HEADER &&
 	       flow->pending_bytes <= 2 * SL_PHASE_FRAME_BYTES &&
 	       flow->answer_bytes <= SL_PHASE_FRAME_BYTES;
 }
@@ -398,18 +369,18 @@ static bool is_chatter(const struct sl_phase_flow *flow)
 uint32_t sl_phase_check(struct sl_phase_flow *flow, uint32_t now_us, struct sl_phase_told *told)
 {
 	const uint32_t silent_us = now_us - flow->answer_us;
-	const uint32_t gaps_us = QUIET_GAPS * (uint32_t)flow->gap * GAP_US;
+	const uint32_t gaps_us = QUIET_GAPS * (uint32_t)flow->gap * SL_PHASE_GAP_US;
 
 	if (flow->phase == SL_PHASE_STREAMING &&
 	    silent_us >= (gaps_us > SL_PHASE_QUIET_US ? gaps_us : SL_PHASE_QUIET_US))
 		end(flow, told);
 	if (flow->phase != SL_PHASE_PENDING)
 		return 0;
-	if (flow->token == TOKEN_NONE)
+	if (flow->token == SL_PHASE_TOKEN_NONE)
 		return flow->pending_bytes > 0 ? now_us - flow->request_us : 0;
-	if (flow->wire != WIRE_PLAIN &&
+	if (flow->wire != SL_PHASE_WIRE_PLAIN &&
 	    silent_us >= (is_chatter(flow) ? SL_PHASE_QUIET_US : SL_PHASE_HEADER_WAIT_US)) {
-		flow->token = TOKEN_NONE;
+		flow->token = SL_PHASE_TOKEN_NONE;
 		end(flow, told);
 	}
 	return 0;
