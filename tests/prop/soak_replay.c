@@ -20,7 +20,8 @@
 #endif
 
 #define BYTES_EACH    600  // no step takes more
-#define WAIT_EVERY    800  // packets; a long one walks all neighbours for minutes
+#define WAIT_EVERY    800  // packets
+#define LONG_EVERY    20   // of these waits; walks thousands of neighbours for minutes
 #define CONFIG_EVERY  2000 // packets; each builds a snapshot
 #define CHECK_EVERY   5000 // packets
 #define ROUNDS        12   // all numbers of workers and sizes of tables
@@ -49,8 +50,10 @@ static void soak(struct plant *plant, struct stock *stock, uint64_t from, uint64
 	for (uint64_t i = from; i < to; i++) {
 		if (i % CONFIG_EVERY == CONFIG_EVERY - 1)
 			plant_configure(plant, refill(stock));
-		if (i % WAIT_EVERY == 0)
+		if (i % (WAIT_EVERY * LONG_EVERY) == 0)
 			plant_wait(plant, refill(stock));
+		else if (i % WAIT_EVERY == 0)
+			plant_wait_shortly(plant, refill(stock));
 		plant_packet(plant, refill(stock));
 		if (i % CHECK_EVERY == 0)
 			plant_require_sound(plant);
