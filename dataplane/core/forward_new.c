@@ -2,8 +2,7 @@
 #include <arpa/inet.h>
 
 #include "forward_private.h"
-
-#define ROCE_PORT 4791 // never a local port: RoCEv2 receivers would take it for theirs
+#include "layout.h"
 
 static bool is_syn(const struct sl_pkt *pkt)
 {
@@ -23,7 +22,9 @@ static bool find_local_port(struct sl_forwarder *fw, struct sl_tuple *s2c)
 		                           (((uint64_t)(offset & UINT16_MAX) * span) >> 16));
 		enum sl_dir dir;
 
-		if (fw->lane_owner[port % SL_FORWARD_PORT_LANES] != fw->worker || port == ROCE_PORT)
+		// RoCEv2 receivers would take a packet to their port for theirs.
+		if (fw->lane_owner[port % SL_FORWARD_PORT_LANES] != fw->worker ||
+		    port == SL_ROCE_PORT)
 			continue; // at most SL_FORWARD_PORT_LANES in a row
 		n_probes++;
 		s2c->dport_be = htons(port);
