@@ -258,7 +258,7 @@ static const struct sl_schema_key pools_file_keys[] = {
          .object = &defaults_object, .doc = "values for pools that do not set their own"},
 	{"vips", SL_VALUE_LIST, true, AT(raw_pools_file, vips), 0, SL_MAX_VIPS, .item = &vip_item,
          .item_bytes = sizeof(struct raw_vip), .doc = "what clients connect to"},
-	{"pools", SL_VALUE_NAMED, true, AT(raw_pools_file, pools), 0, SL_MAX_BACKENDS,
+	{"pools", SL_VALUE_NAMED, true, AT(raw_pools_file, pools), 0, SL_MAX_POOLS,
          .item = &pool_item, .item_bytes = sizeof(struct raw_pool),
          .doc = "groups of backends by name"},
 };

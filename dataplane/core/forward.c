@@ -9,7 +9,7 @@ void sl_forward_init(struct sl_forwarder *fw)
 	for (uint32_t lane = 0; lane < SL_FORWARD_PORT_LANES; lane++)
 		fw->lane_owner[lane] = (uint8_t)(lane % fw->n_workers);
 	for (uint32_t row = 0; row < SL_MAX_POOLS; row++)
-		fw->cursors[row] = sl_pick_sequence_start(fw->worker, fw->n_workers);
+		fw->cursors[row] = sl_pick_turns_start(fw->worker);
 	sl_toobig_bucket_init(&fw->too_bigs, fw->now);
 	fw->next_outer_id = (uint16_t)fw->worker;
 	// Start somewhere else after each restart: peers may still remember the old ports.

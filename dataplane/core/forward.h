@@ -68,7 +68,7 @@ struct sl_forwarder {
 	uint32_t least_cursor;        // of weighted and maglev pools at their limit
 	struct sl_toobig_bucket too_bigs;
 	uint16_t next_outer_id;         // of tunnels; steps by n_workers, so that two never agree
-	uint32_t cursors[SL_MAX_POOLS]; // weighted sequences and least-connections, by pool row
+	uint32_t cursors[SL_MAX_POOLS]; // weighted turns and least-connections, by pool row
 	struct sl_forward_sum sums[SL_MAX_POOLS];
 };
 

@@ -30,6 +30,7 @@ struct sl_publisher {
 	// --- under way ---
 	struct sl_snapshot *current, *retiring;
 	uint64_t token;
+	uint64_t published_ns;
 	bool is_waiting;
 	uint32_t *others_load[SL_MAX_WORKERS]; // read by the workers, as the one below
 	uint32_t *others_vip_load[SL_MAX_WORKERS];
@@ -49,6 +50,10 @@ enum sl_ipc_status sl_publisher_apply_config(struct sl_publisher *pub, const voi
                                              size_t n_bytes, char *reason, size_t reason_bytes);
 enum sl_ipc_status sl_publisher_apply_weights(struct sl_publisher *pub, const void *body,
                                               size_t n_bytes, char *reason, size_t reason_bytes);
+
+// Workers are about to take a new snapshot: worth looking again at once, for as long as a turn of a
+// worker may last.
+bool sl_publisher_is_settling(const struct sl_publisher *pub);
 
 // Free what no worker uses any more, fold loads. Call at least each ms.
 void sl_publisher_poll(struct sl_publisher *pub);

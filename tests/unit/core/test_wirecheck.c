@@ -129,7 +129,7 @@ END_TEST
 	X(pools_in_weights, WEIGHTS, MALFORMED, "other kind", b->header->n_pools = 1)              \
 	X(backends_in_weights, WEIGHTS, MALFORMED, "other kind", b->header->n_backends = 1)        \
 	X(vips_above_limit, CONFIG, NO_SPACE, "at most", b->header->n_vips = SL_MAX_VIPS + 1)      \
-	X(pools_above_limit, CONFIG, NO_SPACE, "at most", b->header->n_pools = UINT32_MAX)         \
+	X(pools_above_limit, CONFIG, NO_SPACE, "at most", b->header->n_pools = SL_MAX_POOLS + 1)   \
 	X(backends_above_limit, CONFIG, NO_SPACE, "at most",                                       \
 	  b->header->n_backends = SL_MAX_BACKENDS + 1)                                             \
 	X(weights_above_limit, WEIGHTS, NO_SPACE, "at most", b->header->n_weights = UINT32_MAX)    \
