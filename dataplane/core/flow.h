@@ -56,7 +56,7 @@ struct sl_flow {
 	uint32_t wheel_next, wheel_prev;
 	uint32_t wheel_due; // tick at which the wheel looks; its slot is the low bits
 	uint32_t syn_seq;
-	uint32_t spare;
+	uint32_t spare; // UDP: packets so far; PICKED: tick at which it was
 };
 _Static_assert(sizeof(struct sl_flow) == 64, "one line");
 _Static_assert(offsetof(struct sl_flow, backend_be) == 8 &&

@@ -13,7 +13,7 @@
 #include "flow.h"
 
 #define FLOW_MAGIC          UINT64_C(0x534c464c4f575442) // "SLFLOWTB"
-#define FLOW_VERSION        2
+#define FLOW_VERSION        3
 #define FLOW_WAYS           8
 #define FLOW_WAYS_PRESSED   2                   // FLOW_WAYS / 4, reliability.md A2
 #define FLOW_WAYS_KEPT      2                   // free in a first bucket before the second is used

@@ -17,6 +17,8 @@ uint32_t sl_flow_timeout_ticks(const struct sl_flow *flow)
 	switch (flow->state) {
 	case SL_FLOW_NEW:
 	case SL_FLOW_ANSWERED:
+	case SL_FLOW_PICKED:
+	case SL_FLOW_REFUSED:
 		return UNCONFIRMED_TICKS;
 	case SL_FLOW_FIN_C2S:
 	case SL_FLOW_FIN_S2C:

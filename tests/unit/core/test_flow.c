@@ -204,6 +204,8 @@ static const struct {
 	{"but no more than the idle time", PROTO_TCP, SL_FLOW_FIN_S2C, 600, 600},
 	{"closed both ways goes after 10 s", PROTO_TCP, SL_FLOW_CLOSING, 29760, 40},
 	{"reset goes after 10 s", PROTO_TCP, SL_FLOW_RESET, 29760, 40},
+	{"refused goes with the SYNs", PROTO_TCP, SL_FLOW_REFUSED, 29760, 120},
+	{"met in its middle goes after 30 s", PROTO_TCP, SL_FLOW_PICKED, 29760, 120},
 	{"one datagram stays for 30 s", PROTO_UDP, SL_FLOW_NEW, 1200, 120},
 	{"answered datagrams for the idle time", PROTO_UDP, SL_FLOW_OPEN, 1200, 1200},
 };
