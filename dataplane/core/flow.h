@@ -37,7 +37,15 @@ enum sl_flow_flag {
 	SL_FLOW_IS_IPIP = 8,    // with IS_DSR: packets travel inside others, and
 	SL_FLOW_IS_GUE = 16,    // the backend may be of the other family
 	SL_FLOW_IS_TUNNEL = SL_FLOW_IS_IPIP | SL_FLOW_IS_GUE,
+	// TCP packets go through sl_forward_splice: the ends count differently (s2c_delta, and the
+	// header in splice), or the connection is at its start and its options are looked at.
+	SL_FLOW_IS_SPLICED = 32,
 	SL_FLOW_USED = 128, // entry is allocated
+};
+
+// How the client's stream differs from the one the backend reads, in struct sl_flow's splice.
+enum sl_flow_splice {
+	SL_SPLICE_WORDS = 15, // length of what stands before it, in units of 4 bytes
 };
 
 // Addresses are 0 here and in the v6 line for IPv6. Ports and addresses as in packets.
@@ -46,9 +54,9 @@ struct sl_flow {
 	uint32_t client_be, vip_be, backend_be, local_be;
 	uint16_t client_port_be, vip_port_be, backend_port_be, local_port_be;
 	uint8_t proto;
-	uint8_t state; // enum sl_flow_state
-	uint8_t flags; // enum sl_flow_flag
-	uint8_t zero;
+	uint8_t state;               // enum sl_flow_state
+	uint8_t flags;               // enum sl_flow_flag
+	uint8_t splice;              // enum sl_flow_splice, with SL_FLOW_IS_SPLICED
 	uint16_t backend;            // index in the snapshot
 	uint16_t backend_generation; // low 16 bits; differs: the backend was removed
 	uint16_t vip;                // slot
@@ -58,7 +66,11 @@ struct sl_flow {
 	uint32_t wheel_next, wheel_prev;
 	uint32_t wheel_due; // tick at which the wheel looks; its slot is the low bits
 	uint32_t syn_seq;
-	uint32_t spare; // UDP: packets so far; PICKED: tick at which it was
+	union {
+		uint32_t n_udp_pkts;  // c2s, until it is confirmed
+		uint32_t s2c_delta;   // TCP: what the client counts less what the backend counts
+		uint32_t picked_tick; // direct return, PICKED: since when
+	};
 };
 _Static_assert(sizeof(struct sl_flow) == 64, "one line");
 _Static_assert(offsetof(struct sl_flow, backend_be) == 8 &&

@@ -172,7 +172,7 @@ static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct 
 		count_rst(fw, flow);
 	// Nobody answers here under DSR: that the client comes again has to do.
 	if (next == old ||
-	    (old == SL_FLOW_PICKED && is_dsr && fw->now - flow->spare < PICKED_WAIT_TICKS))
+	    (old == SL_FLOW_PICKED && is_dsr && fw->now - flow->picked_tick < PICKED_WAIT_TICKS))
 		return;
 	if (sl_flow_is_over(next) != sl_flow_is_over(old)) // a revived flow counts again
 		sl_forward_load(fw, flow, sl_flow_is_over(next) ? -1 : 1);
@@ -185,7 +185,7 @@ static void track_udp(struct sl_forwarder *fw, struct sl_flow *flow, enum sl_dir
 {
 	if (flow->state != SL_FLOW_NEW)
 		return;
-	if (dir == SL_DIR_C2S && ++flow->spare < UDP_CONFIRM_PKTS)
+	if (dir == SL_DIR_C2S && ++flow->n_udp_pkts < UDP_CONFIRM_PKTS)
 		return;
 	sl_flow_set_state(fw->flows, flow, SL_FLOW_OPEN, fw->now);
 }
@@ -262,9 +262,13 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 	if (flow->last_seen != fw->now) // most have it; a line not written need not be written back
 		flow->last_seen = fw->now;
 	count(fw, flow, pkt, dir);
-	if (is_dsr) {
-		leave_as_it_is(fw, pkt, flow);
-		return;
+	if (flow->flags & (SL_FLOW_IS_DSR | SL_FLOW_IS_SPLICED)) {
+		if (is_dsr) {
+			leave_as_it_is(fw, pkt, flow);
+			return;
+		}
+		if (!sl_forward_splice(fw, pkt, flow, dir))
+			return;
 	}
 	rewrite(fw, pkt, flow, dir);
 	if (dir == SL_DIR_C2S)
