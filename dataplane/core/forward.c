@@ -143,6 +143,8 @@ void sl_forward_expire(struct sl_forwarder *fw, struct sl_pkt *pkt)
 	pkt->verdict = SL_VERDICT_SLOW;
 }
 
+#define PICKED_WAIT_TICKS 4 // a second: a flood would have to come back to all it has invented
+
 // Most packets there are: sl_tcp_next leaves them where they are.
 static inline bool is_midstream(const struct sl_flow *flow, const struct sl_pkt *pkt)
 {
@@ -161,17 +163,30 @@ static void change_over(struct sl_forwarder *fw, const struct sl_flow *flow, boo
 		sl_measure_again(fw->measure, flow);
 }
 
+// Of the backend. That it knows nothing of a connection met in its middle is no fault of its own.
+static void count_rst(struct sl_forwarder *fw, const struct sl_flow *flow)
+{
+	struct sl_stats_backend *cell = &fw->backend_stats[flow->backend];
+
+	if (flow->state == SL_FLOW_NEW)
+		sl_stat_add(&cell->refused, 1);
+	else if (flow->state == SL_FLOW_ANSWERED ||
+	         (sl_flow_is_confirmed(flow->state) && flow->state != SL_FLOW_RESET))
+		sl_stat_add(&cell->resets, 1);
+}
+
 static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct sl_flow *flow,
                                                 const struct sl_pkt *pkt, enum sl_dir dir)
 {
+	const bool is_dsr = (flow->flags & SL_FLOW_IS_DSR) != 0;
 	uint8_t old = flow->state;
-	uint8_t next = sl_tcp_next(old, dir, pkt->tcp_flags, (flow->flags & SL_FLOW_IS_DSR) != 0);
-	if (dir == SL_DIR_S2C && (pkt->tcp_flags & SL_TCP_RST) && old != SL_FLOW_RESET) {
-		struct sl_stats_backend *cell = &fw->backend_stats[flow->backend];
+	uint8_t next = sl_tcp_next(old, dir, pkt->tcp_flags, is_dsr);
 
-		sl_stat_add(old == SL_FLOW_NEW ? &cell->refused : &cell->resets, 1);
-	}
-	if (next == old)
+	if (dir == SL_DIR_S2C && (pkt->tcp_flags & SL_TCP_RST))
+		count_rst(fw, flow);
+	// Nobody answers here under DSR: that the client comes again has to do.
+	if (next == old ||
+	    (old == SL_FLOW_PICKED && is_dsr && fw->now - flow->picked_tick < PICKED_WAIT_TICKS))
 		return;
 	if (sl_flow_is_over(next) != sl_flow_is_over(old)) // a revived flow counts again
 		change_over(fw, flow, sl_flow_is_over(next));
@@ -184,7 +199,7 @@ static void track_udp(struct sl_forwarder *fw, struct sl_flow *flow, enum sl_dir
 {
 	if (flow->state != SL_FLOW_NEW)
 		return;
-	if (dir == SL_DIR_C2S && ++flow->spare < UDP_CONFIRM_PKTS)
+	if (dir == SL_DIR_C2S && ++flow->n_udp_pkts < UDP_CONFIRM_PKTS)
 		return;
 	sl_flow_set_state(fw->flows, flow, SL_FLOW_OPEN, fw->now);
 }
@@ -263,9 +278,13 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 	if (flow->last_seen != fw->now) // most have it; a line not written need not be written back
 		flow->last_seen = fw->now;
 	count(fw, flow, pkt, dir);
-	if (is_dsr) {
-		leave_as_it_is(fw, pkt, flow);
-		return;
+	if (flow->flags & (SL_FLOW_IS_DSR | SL_FLOW_IS_SPLICED)) {
+		if (is_dsr) {
+			leave_as_it_is(fw, pkt, flow);
+			return;
+		}
+		if (!sl_forward_splice(fw, pkt, flow, dir))
+			return;
 	}
 	rewrite(fw, pkt, flow, dir);
 	if (dir == SL_DIR_C2S)

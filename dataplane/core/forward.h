@@ -12,6 +12,7 @@
 // VIPs of affinity flow (where every
 //          appliance and every restart agrees on the backend), else dropped as no_flow. A RST never
 //          makes a flow. A flow whose backend was removed keeps going to it.
+// Splice:  a TCP flow with SL_FLOW_IS_SPLICED has its numbers shifted both ways (splice.h).
 // Time:    now is in flow-table ticks, a parameter.
 // Thread:  everything in struct sl_forwarder belongs to one worker, but for what is marked.
 #ifndef SLUICE_CORE_FORWARD_H

@@ -206,7 +206,10 @@ void sl_forward_miss(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		flow = make_elsewhere(fw, pkt, vip);
 	if (flow == NULL)
 		return;
-	if (pkt->kind == SL_PKT_TCP && !is_syn(pkt))
-		sl_flow_set_state(fw->flows, flow, SL_FLOW_OPEN, fw->now); // picked up mid-stream
+	if (pkt->kind == SL_PKT_TCP && !is_syn(pkt)) { // met in its middle
+		sl_flow_set_state(fw->flows, flow, SL_FLOW_PICKED, fw->now);
+		if (flow->flags & SL_FLOW_IS_DSR)
+			flow->picked_tick = fw->now;
+	}
 	sl_forward_hit(fw, pkt, flow, SL_DIR_C2S);
 }
