@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "forward.h"
 
+#include "flow_search.h"
 #include "forward_private.h"
 #include "rewrite.h"
+
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
 
 void sl_forward_init(struct sl_forwarder *fw)
 {
@@ -369,15 +373,9 @@ static bool is_new_connection(const struct sl_forwarder *fw, const struct sl_pkt
 	       (flow->state == SL_FLOW_NEW && !takes_flows(fw->snap, flow));
 }
 
-static void decide(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_flow_hit *hit)
+static void decide(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
+                   enum sl_dir dir)
 {
-	struct sl_flow *flow = hit->flow;
-	enum sl_dir dir = hit->dir;
-
-	if (pkt->kind == SL_PKT_ICMP_ERROR) {
-		icmp_error(fw, pkt);
-		return;
-	}
 	if (flow != NULL && dir == SL_DIR_C2S && is_new_connection(fw, pkt, flow)) {
 		sl_flow_remove(fw->flows, flow);
 		flow = NULL;
@@ -390,38 +388,50 @@ static void decide(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_
 		sl_forward_miss(fw, pkt);
 }
 
-// What the burst found before may be gone, or there by now, once one of its packets has added or
-// removed a flow.
-static void forward_some(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t n_pkts)
+void sl_forward_start(struct sl_forwarder *fw, struct sl_forward_batch *batch)
 {
-	struct sl_flow_hit hits[SL_FLOW_BURST];
-	uint32_t changes = sl_flow_changes(fw->flows);
-
-	for (uint32_t i = 0; i < n_pkts; i++) {
-		if (__builtin_expect(pkts[i]->is_fragment, 0))
-			sl_forward_pass_fragment(fw, pkts[i]);
+	for (uint32_t i = 0; i < batch->n_pkts; i++) {
+		if (unlikely(batch->pkts[i]->is_fragment))
+			sl_forward_pass_fragment(fw, batch->pkts[i]);
 	}
-	sl_flow_find_burst(fw->flows, pkts, n_pkts, hits);
-	for (uint32_t i = 0; i < n_pkts; i++) {
-		struct sl_pkt *pkt = pkts[i];
+	sl_flow_search_start(fw->flows, batch->pkts, batch->n_pkts, &batch->search);
+}
 
-		if (__builtin_expect(pkt->is_fragment && pkt->verdict != SL_VERDICT_DECIDE, 0))
+void sl_forward_guess(struct sl_forwarder *fw, struct sl_forward_batch *batch)
+{
+	sl_flow_search_guess(fw->flows, batch->n_pkts, &batch->search);
+}
+
+void sl_forward_finish(struct sl_forwarder *fw, struct sl_forward_batch *batch)
+{
+	for (uint32_t i = 0; i < batch->n_pkts; i++) {
+		struct sl_pkt *pkt = batch->pkts[i];
+		struct sl_flow *flow;
+		enum sl_dir dir;
+
+		if (unlikely(pkt->is_fragment && pkt->verdict != SL_VERDICT_DECIDE))
 			continue;
-		if (sl_flow_changes(fw->flows) != changes && pkt->kind != SL_PKT_ICMP_ERROR)
-			hits[i].flow =
-				sl_flow_find(fw->flows, &pkt->tuple, pkt->hash, &hits[i].dir);
-		if (hits[i].flow != NULL && is_midstream(hits[i].flow, pkt))
-			sl_forward_hit(fw, pkt, hits[i].flow, hits[i].dir);
+		if (unlikely(pkt->kind == SL_PKT_ICMP_ERROR)) {
+			icmp_error(fw, pkt);
+			continue;
+		}
+		flow = sl_flow_search_take(fw->flows, &batch->search, i, pkt, &dir);
+		if (likely(flow != NULL && is_midstream(flow, pkt)))
+			sl_forward_hit(fw, pkt, flow, dir);
 		else
-			decide(fw, pkt, &hits[i]);
+			decide(fw, pkt, flow, dir);
 	}
 }
 
 void sl_forward_burst(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t n_pkts)
 {
-	for (uint32_t first = 0; first < n_pkts; first += SL_FLOW_BURST) {
-		uint32_t n = n_pkts - first < SL_FLOW_BURST ? n_pkts - first : SL_FLOW_BURST;
+	struct sl_forward_batch batch;
 
-		forward_some(fw, pkts + first, n);
+	for (uint32_t first = 0; first < n_pkts; first += SL_FLOW_BURST) {
+		batch.n_pkts = n_pkts - first < SL_FLOW_BURST ? n_pkts - first : SL_FLOW_BURST;
+		memcpy(batch.pkts, pkts + first, batch.n_pkts * sizeof(*pkts));
+		sl_forward_start(fw, &batch);
+		sl_forward_guess(fw, &batch);
+		sl_forward_finish(fw, &batch);
 	}
 }

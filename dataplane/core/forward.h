@@ -82,8 +82,20 @@ void sl_forward_flow_gone(void *fw, const struct sl_flow *flow, bool is_eviction
 // data, len and in_port are set. Leaves verdict DECIDE, HANDOFF, SLOW or DROP.
 void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt);
 
-// All packets have verdict DECIDE, or HANDOFF to here. Leaves SEND, RESOLVE, SLOW or DROP, and
-// HANDOFF for a fragment whose flow is another worker's.
+// A burst on its way through the second pass. Its packets have verdict DECIDE, or HANDOFF to here.
+// The three steps ask for memory that the next one reads (flow.h): with other bursts' steps in
+// between nobody waits for it.
+struct sl_forward_batch {
+	struct sl_pkt *pkts[SL_FLOW_BURST];
+	uint32_t n_pkts;
+	struct sl_flow_search search;
+};
+void sl_forward_start(struct sl_forwarder *fw, struct sl_forward_batch *batch);
+void sl_forward_guess(struct sl_forwarder *fw, struct sl_forward_batch *batch);
+// Leaves SEND, RESOLVE, SLOW or DROP, and HANDOFF for a fragment whose flow is another worker's.
+void sl_forward_finish(struct sl_forwarder *fw, struct sl_forward_batch *batch);
+
+// All three at once.
 void sl_forward_burst(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t n_pkts);
 
 #endif
