@@ -62,7 +62,8 @@ struct sl_snap_vip {
 	uint16_t port_first, port_last; // host order
 	uint8_t proto;
 	uint8_t affinity; // enum sl_affinity
-	uint8_t zero[2];
+	bool is_measured; // phases and latency of its TCP flows
+	uint8_t zero;
 	uint32_t limit_flows; // 0 = none
 	struct sl_limit_rate rate, source_rate;
 	const struct sl_acl_range *acl;

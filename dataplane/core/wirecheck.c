@@ -139,7 +139,11 @@ static enum sl_ipc_status check_vip(const struct sl_wire_header *h, uint32_t row
 	if (v->affinity >= SL_AFFINITY_COUNT)
 		return wire_refuse(why, SL_IPC_MALFORMED, "vip row %u: affinity %u is unknown", row,
 		                   v->affinity);
-	if (!is_zero(v->zero, sizeof(v->zero)))
+	if (v->is_measured > 1)
+		return wire_refuse(why, SL_IPC_MALFORMED,
+		                   "vip row %u: is_measured %u is neither 0 nor 1", row,
+		                   v->is_measured);
+	if (v->zero != 0)
 		return wire_refuse(why, SL_IPC_MALFORMED, "vip row %u: zero bytes are set", row);
 	return SL_IPC_OK;
 }

@@ -37,11 +37,13 @@ int sl_publisher_init(struct sl_publisher *pub, struct sl_io *io, struct sl_slow
 	for (uint32_t w = 0; w < io->n_workers; w++) {
 		pub->others_load[w] = calloc(SL_MAX_BACKENDS, sizeof(uint32_t));
 		pub->others_vip_load[w] = calloc(SL_MAX_VIPS, sizeof(uint32_t));
+		pub->others_units[w] = calloc(SL_MAX_BACKENDS, sizeof(uint32_t));
 	}
 	if (backend_slots == NULL || vip_slots == NULL)
 		return -ENOMEM;
 	for (uint32_t w = 0; w < io->n_workers; w++) {
-		if (pub->others_load[w] == NULL || pub->others_vip_load[w] == NULL)
+		if (pub->others_load[w] == NULL || pub->others_vip_load[w] == NULL ||
+		    pub->others_units[w] == NULL)
 			return -ENOMEM;
 	}
 	sl_registry_init(&pub->backends, backend_slots, SL_MAX_BACKENDS);
@@ -84,6 +86,7 @@ void sl_publisher_fini(struct sl_publisher *pub)
 	for (uint32_t w = 0; w < pub->io->n_workers; w++) {
 		free(pub->others_load[w]);
 		free(pub->others_vip_load[w]);
+		free(pub->others_units[w]);
 	}
 }
 
@@ -401,13 +404,11 @@ no_memory:
 // For each worker, what all the others hold. A worker adds its own exact count. Their arrays are
 // read rather than the statistics, where each count has a line of its own, and only what changed is
 // written: lines that workers read stay theirs.
-static void fold_loads(struct sl_publisher *pub)
+static void fold_rows(const struct sl_publisher *pub, const uint32_t *const *loads,
+                      uint32_t *const *others_loads)
 {
 	uint32_t n_workers = pub->io->n_workers;
-	const uint32_t *loads[SL_MAX_WORKERS];
 
-	for (uint32_t w = 0; w < n_workers; w++)
-		loads[w] = pub->io->workers[w]->fw.own_load;
 	for (uint32_t b = 0; b < pub->n_folded; b++) {
 		uint32_t n_flows[SL_MAX_WORKERS], total = 0;
 
@@ -418,10 +419,22 @@ static void fold_loads(struct sl_publisher *pub)
 		for (uint32_t w = 0; w < n_workers; w++) {
 			uint32_t others = total - n_flows[w];
 
-			if (pub->others_load[w][b] != others)
-				__atomic_store_n(&pub->others_load[w][b], others, __ATOMIC_RELAXED);
+			if (others_loads[w][b] != others)
+				__atomic_store_n(&others_loads[w][b], others, __ATOMIC_RELAXED);
 		}
 	}
+}
+
+static void fold_loads(struct sl_publisher *pub)
+{
+	const uint32_t *flows[SL_MAX_WORKERS], *units[SL_MAX_WORKERS];
+
+	for (uint32_t w = 0; w < pub->io->n_workers; w++) {
+		flows[w] = pub->io->workers[w]->fw.own_load;
+		units[w] = pub->io->workers[w]->measure.own_units;
+	}
+	fold_rows(pub, flows, pub->others_load);
+	fold_rows(pub, units, pub->others_units);
 }
 
 // The same for VIPs that bound their flows.

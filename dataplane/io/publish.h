@@ -4,8 +4,8 @@
 // Apply:   check, build, then one release store; nothing changes unless all of it succeeded.
 // Ack:     a snapshot is acknowledged when every worker has passed a quiescent state since the
 //          store; only then is the one before freed. One is under way at a time.
-// Loads:   folds flow counts of the workers for least-connections and limits, for each worker the
-//          sum of the others. Thread:  main core.
+// Loads:   folds flow counts and load of the workers for least-connections, adaptive and limits,
+//          for each worker the sum of the others. Thread:  main core.
 #ifndef SLUICE_IO_PUBLISH_H
 #define SLUICE_IO_PUBLISH_H
 
@@ -34,6 +34,7 @@ struct sl_publisher {
 	bool is_waiting;
 	uint32_t *others_load[SL_MAX_WORKERS]; // read by the workers, as the one below
 	uint32_t *others_vip_load[SL_MAX_WORKERS];
+	uint32_t *others_units[SL_MAX_WORKERS];
 	uint32_t n_folded; // highest backend index ever in use + 1
 	uint64_t folded_ns;
 	struct sl_hash_key maglev_key;

@@ -24,47 +24,12 @@
 #include <rte_ethdev.h>
 #include <rte_launch.h>
 
-#include "appliance.h"
 #include "parse.h"
-#include "traffic.h"
+#include "subject.h"
 
 #define RING_PKTS    1024
 #define MBUF_BYTES   (RTE_PKTMBUF_HEADROOM + 128) // a small buffer: a million of them must fit
-#define MBUF_CACHE   256
 #define MBUFS_MOVING 8192
-#define N_TOGETHER   1024 // connections whose packets are interleaved
-
-#define MAX_WORKERS 2
-
-enum kind { KIND_ESTABLISHED, KIND_CONNECTIONS, KIND_FLOOD };
-enum deal { DEAL_ONE, DEAL_OWN, DEAL_HANDED, DEAL_MIXED }; // which worker receives what
-
-struct subject {
-	struct sl_appliance a;
-	struct bench_traffic traffic;
-	enum kind kind;
-	uint32_t n_flows;
-	enum deal deal;
-	uint32_t n_workers;
-	const char *path, *socket;
-	struct rte_ring *in, *out;
-	struct sl_tuple *sent;        // by flow: how its packets leave us
-	uint64_t cpu_ns[MAX_WORKERS]; // of the last run
-};
-
-static _Noreturn void die(const char *what)
-{
-	fprintf(stderr, "bench_subject: %s\n", what);
-	exit(EXIT_FAILURE);
-}
-
-static uint32_t packets_of(const struct subject *s)
-{
-	if (s->kind == KIND_CONNECTIONS)
-		return 8 * s->n_flows;
-	return s->kind == KIND_FLOOD || s->traffic.forward == SL_FORWARD_DSR_L2 ? s->n_flows
-	                                                                        : 2 * s->n_flows;
-}
 
 // The second worker shares the main core's core, which sleeps meanwhile.
 static void start_eal(uint32_t n_mbufs)
@@ -83,7 +48,7 @@ static void start_eal(uint32_t n_mbufs)
 	// 1 KB each covers object, header and private area with room for the rest of DPDK.
 	snprintf(megabytes, sizeof(megabytes), "%u", 256 + n_mbufs / 1024);
 	if (rte_eal_init(RTE_DIM(args), args) < 0)
-		die("EAL does not start");
+		bench_die("EAL does not start");
 }
 
 static void learn(void *ctx, const struct sl_ip *ip)
@@ -102,10 +67,10 @@ static void open_ring(struct subject *s)
 	s->in = rte_ring_create("in", RING_PKTS, SOCKET_ID_ANY, 0);
 	s->out = rte_ring_create("out", RING_PKTS, SOCKET_ID_ANY, 0);
 	if (s->in == NULL || s->out == NULL)
-		die("no memory for rings");
+		bench_die("no memory for rings");
 	id = rte_eth_from_rings("wire", &s->in, 1, &s->out, 1, SOCKET_ID_ANY);
 	if (id < 0 || sl_ports_add(&s->a.ports, (uint16_t)id, "wire", &why) != 0)
-		die("ring port");
+		bench_die("ring port");
 	s->a.ports.macs[0][0] = 2;
 	memcpy(s->traffic.mac, s->a.ports.macs[0], 6);
 }
@@ -123,7 +88,7 @@ static void configure(struct subject *s)
 
 	if (sl_publisher_apply_config(&s->a.pub, body, body->total_bytes, reason, sizeof(reason)) !=
 	    SL_IPC_OK)
-		die(reason);
+		bench_die(reason);
 	free(body);
 	while (s->a.pub.is_waiting) {
 		poll_workers(s);
@@ -134,7 +99,7 @@ static void configure(struct subject *s)
 
 static void start_appliance(struct subject *s)
 {
-	uint32_t n_mbufs = packets_of(s) + MBUFS_MOVING;
+	uint32_t n_mbufs = bench_packets_of(s) + MBUFS_MOVING;
 	struct sl_text why = {""};
 
 	start_eal(n_mbufs);
@@ -145,18 +110,17 @@ static void start_appliance(struct subject *s)
 	s->a.config.n_workers = s->n_workers;
 	s->a.config.flows *= s->n_workers;
 	s->a.ports.n_workers = s->n_workers;
-	s->a.ports.pool = rte_pktmbuf_pool_create("bench", n_mbufs, MBUF_CACHE, SL_PRIVATE_BYTES,
-	                                          MBUF_BYTES, SOCKET_ID_ANY);
+	s->a.ports.pool = sl_ports_make_pool("bench", n_mbufs, MBUF_BYTES);
 	if (s->a.ports.pool == NULL)
-		die(rte_strerror(rte_errno));
+		bench_die(rte_strerror(rte_errno));
 	open_ring(s);
 	if (sl_appliance_init(&s->a, &why) != 0)
-		die(why.text);
+		bench_die(why.text);
 	configure(s);
 	if (s->socket == NULL)
 		return;
 	if (sl_ipc_server_init(&s->a.ipc, &s->a.pub, s->socket, s->a.segment.read_only_fd, 1) != 0)
-		die("no command socket");
+		bench_die("no command socket");
 	s->a.has_ipc = true;
 }
 
@@ -171,7 +135,7 @@ static bool pass(struct subject *s, const struct sl_packet_spec *spec, struct sl
 
 	memcpy(rte_pktmbuf_append(m, (uint16_t)n_bytes), frame, n_bytes);
 	if (rte_ring_enqueue(s->in, m) != 0)
-		die("ring is full");
+		bench_die("ring is full");
 	poll_workers(s);
 	if (s->n_workers > 1) // it came to the one that has the ring, and leaves there
 		poll_workers(s);
@@ -196,144 +160,20 @@ static void make_flows(struct subject *s)
 
 	s->sent = calloc(s->n_flows, sizeof(*s->sent));
 	if (s->sent == NULL)
-		die("no memory for tuples");
+		bench_die("no memory for tuples");
 	for (uint32_t i = 0; i < s->n_flows; i++) {
 		spec = bench_traffic_from_client(&s->traffic, i, SL_TCP_SYN);
 		if (!pass(s, &spec, &s->sent[i]))
-			die("a SYN was not forwarded");
+			bench_die("a SYN was not forwarded");
 		if (s->kind == KIND_CONNECTIONS)
 			continue;
 		spec = bench_traffic_from_backend(&s->traffic, &s->sent[i],
 		                                  SL_TCP_SYN | SL_TCP_ACK);
 		if (!is_dsr && !pass(s, &spec, &ignored))
-			die("a SYN-ACK was not forwarded");
+			bench_die("a SYN-ACK was not forwarded");
 		spec = bench_traffic_from_client(&s->traffic, i, SL_TCP_ACK);
 		if (!pass(s, &spec, &ignored))
-			die("an ACK was not forwarded");
-	}
-}
-
-static void put(struct subject *s, FILE *capture, uint32_t flow, uint8_t flags, bool is_reply)
-{
-	uint8_t frame[SL_PACKET_MAX_BYTES];
-	struct sl_packet_spec spec =
-		is_reply ? bench_traffic_from_backend(&s->traffic, &s->sent[flow], flags)
-			 : bench_traffic_from_client(&s->traffic, flow, flags);
-
-	bench_capture_put(capture, frame, (uint32_t)sl_packet_build(frame, sizeof(frame), &spec));
-}
-
-// Is the flow in this worker's table, and leads it where its packets went when it was made?
-static bool has_flow(const struct subject *s, uint32_t worker, uint32_t i)
-{
-	struct sl_flow_table *flows = s->a.io.workers[worker]->fw.flows;
-	struct sl_packet_spec spec = bench_traffic_from_client(&s->traffic, i, SL_TCP_ACK);
-	struct sl_tuple tuple = {.src = spec.src,
-	                         .dst = spec.dst,
-	                         .sport_be = rte_cpu_to_be_16(spec.sport),
-	                         .dport_be = rte_cpu_to_be_16(spec.dport),
-	                         .proto = spec.proto};
-	const struct sl_flow *flow;
-	enum sl_dir dir;
-
-	flow = sl_flow_find(flows, &tuple, sl_flow_hash(flows, &tuple), &dir);
-	if (flow == NULL)
-		return false;
-	tuple = sl_flow_tuple_to_backend(flows, flow);
-	return memcmp(&tuple, &s->sent[i], sizeof(tuple)) == 0;
-}
-
-static uint32_t owner_of(const struct subject *s, uint32_t flow)
-{
-	uint32_t w = 0;
-
-	while (w < s->n_workers && !has_flow(s, w, flow))
-		w++;
-	return w;
-}
-
-static uint32_t receiver_of(const struct subject *s, uint32_t flow, uint32_t packet)
-{
-	if (s->deal == DEAL_ONE)
-		return 0;
-	if (s->deal == DEAL_MIXED)
-		return sl_mix64(packet) & 1;
-	return owner_of(s, flow) ^ (s->deal == DEAL_HANDED);
-}
-
-// Every flow's packets in an order that no prefetcher can guess (Fisher and Yates).
-static void write_established(struct subject *s, FILE **captures)
-{
-	uint32_t n = packets_of(s);
-	uint32_t *order = calloc(n, sizeof(*order));
-
-	if (order == NULL)
-		die("no memory for the capture");
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t j = (uint32_t)(((sl_mix64(i + 1) >> 32) * (i + 1)) >> 32);
-
-		order[i] = order[j];
-		order[j] = i;
-	}
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t flow = order[i] % s->n_flows;
-
-		put(s, captures[receiver_of(s, flow, order[i])], flow, SL_TCP_ACK,
-		    order[i] >= s->n_flows);
-	}
-	free(order);
-}
-
-// Whole connections, N_TOGETHER at a time. Their number is a multiple of the weighted sequence, so
-// that each round picks the backends of the round before, whose answers the capture holds.
-static void write_connections(struct subject *s, FILE *capture)
-{
-	static const struct {
-		uint8_t flags;
-		bool is_reply;
-	} steps[8] = {
-		{SL_TCP_SYN, false},
-		{SL_TCP_SYN | SL_TCP_ACK, true},
-		{SL_TCP_ACK, false},
-		{SL_TCP_ACK | SL_TCP_PSH, false},
-		{SL_TCP_ACK | SL_TCP_PSH, true},
-		{SL_TCP_FIN | SL_TCP_ACK, false},
-		{SL_TCP_FIN | SL_TCP_ACK, true},
-		{SL_TCP_ACK, false},
-	};
-
-	for (uint32_t first = 0; first < s->n_flows; first += N_TOGETHER) {
-		for (uint32_t step = 0; step < RTE_DIM(steps); step++) {
-			for (uint32_t i = first; i < first + N_TOGETHER; i++)
-				put(s, capture, i, steps[step].flags, steps[step].is_reply);
-		}
-	}
-}
-
-static void capture_path(char *path, size_t n_bytes, const struct subject *s, uint32_t worker)
-{
-	snprintf(path, n_bytes, worker == 0 ? "%s" : "%s.%u", s->path, worker);
-}
-
-static void write_captures(struct subject *s)
-{
-	FILE *captures[MAX_WORKERS];
-	char path[256];
-
-	for (uint32_t w = 0; w < s->n_workers; w++) {
-		capture_path(path, sizeof(path), s, w);
-		captures[w] = bench_capture_open(path);
-	}
-	if (s->kind == KIND_CONNECTIONS)
-		write_connections(s, captures[0]);
-	else if (s->kind == KIND_ESTABLISHED)
-		write_established(s, captures);
-	else
-		for (uint32_t i = 0; i < s->n_flows; i++) // sources nobody has seen
-			put(s, captures[0], s->n_flows + i, SL_TCP_SYN, false);
-	for (uint32_t w = 0; w < s->n_workers; w++) {
-		if (fclose(captures[w]) != 0)
-			die("capture: disk full");
+			bench_die("an ACK was not forwarded");
 	}
 }
 
@@ -346,15 +186,15 @@ static void open_capture(struct subject *s)
 
 	sl_ports_stop(&s->a.ports);
 	for (uint32_t w = 0; w < s->n_workers; w++) {
-		capture_path(path, sizeof(path), s, w);
+		bench_capture_path(path, sizeof(path), s, w);
 		snprintf(args + strlen(args), sizeof(args) - strlen(args), "rx_pcap=%s,", path);
 	}
 	snprintf(args + strlen(args), sizeof(args) - strlen(args), "infinite_rx=1");
 	if (rte_eal_hotplug_add("vdev", "net_pcap0", args) != 0 ||
 	    rte_eth_dev_get_port_by_name("net_pcap0", &id) != 0)
-		die("net_pcap does not take the capture");
+		bench_die("net_pcap does not take the capture");
 	if (sl_ports_add(&s->a.ports, id, "capture", &why) != 0)
-		die(why.text);
+		bench_die(why.text);
 	memcpy(s->a.ports.macs[0], s->traffic.mac, 6);
 }
 
@@ -425,7 +265,7 @@ static void run(struct subject *s, uint32_t ms)
 	atomic_store(&s->a.io.is_stopping, false);
 	for (uint32_t w = 0; w < s->n_workers; w++) {
 		if (rte_eal_remote_launch(run_worker, s, w + 1) != 0)
-			die("the worker's core is busy");
+			bench_die("the worker's core is busy");
 	}
 	wait_ms(s, ms);
 	atomic_store(&s->a.io.is_stopping, true);
@@ -445,7 +285,7 @@ static void check(const struct subject *s)
 	uint32_t n_moved = 0;
 
 	for (uint32_t i = 0; i < s->n_flows; i++)
-		n_moved += owner_of(s, i) == s->n_workers;
+		n_moved += bench_owner_of(s, i) == s->n_workers;
 	printf("{\"flows\": %u, \"moved\": %u}\n", s->n_flows, n_moved);
 }
 
@@ -463,13 +303,13 @@ static void take_option(struct subject *s, const char *option)
 	else if (strncmp(option, "socket=", 7) == 0)
 		s->socket = option + 7;
 	else if (strncmp(option, "deal=", 5) != 0)
-		die("unknown option");
+		bench_die("unknown option");
 	if (strncmp(option, "deal=", 5) != 0)
 		return;
 	while (d < RTE_DIM(deals) && strcmp(option + 5, deals[d]) != 0)
 		d++;
 	if (d == RTE_DIM(deals))
-		die("deal=own|handed|mixed");
+		bench_die("deal=own|handed|mixed");
 	s->deal = (enum deal)d;
 	s->n_workers = s->deal == DEAL_ONE ? 1 : 2;
 }
@@ -481,14 +321,14 @@ static void parse_args(struct subject *s, int argc, char **argv)
 	uint32_t f = 0, k = 0;
 
 	if (argc < 5)
-		die("usage: nat|fullnat|dsr-l2 established|connections|flood FLOWS CAPTURE "
-		    "[OPTION...]");
+		bench_die("usage: nat|fullnat|dsr-l2 established|connections|flood FLOWS CAPTURE "
+		          "[OPTION...]");
 	while (f < RTE_DIM(forwards) && strcmp(argv[1], forwards[f]) != 0)
 		f++;
 	while (k < RTE_DIM(kinds) && strcmp(argv[2], kinds[k]) != 0)
 		k++;
 	if (f == RTE_DIM(forwards) || k == RTE_DIM(kinds))
-		die("no such forwarding mode or kind of capture");
+		bench_die("no such forwarding mode or kind of capture");
 	s->traffic.forward = (uint8_t)f;
 	s->kind = (enum kind)k;
 	s->n_flows = (uint32_t)strtoul(argv[3], NULL, 10);
@@ -499,9 +339,9 @@ static void parse_args(struct subject *s, int argc, char **argv)
 		take_option(s, argv[i]);
 	if (s->traffic.n_services == 0 || s->traffic.n_services > SL_MAX_POOLS ||
 	    s->traffic.n_backends == 0 || s->traffic.n_backends > BENCH_BACKENDS)
-		die("1 to 4096 services of 1 to 16 backends");
-	if (s->n_flows == 0 || (s->kind == KIND_CONNECTIONS && s->n_flows % N_TOGETHER != 0))
-		die("FLOWS must be more than 0, and a multiple of 1024 for connections");
+		bench_die("1 to 4096 services of 1 to 16 backends");
+	if (s->n_flows == 0 || (s->kind == KIND_CONNECTIONS && s->n_flows % BENCH_TOGETHER != 0))
+		bench_die("FLOWS must be more than 0, and a multiple of 1024 for connections");
 }
 
 int main(int argc, char **argv)
@@ -510,16 +350,16 @@ int main(int argc, char **argv)
 	char line[64];
 
 	if (s == NULL)
-		die("no memory");
+		bench_die("no memory");
 	parse_args(s, argc, argv);
 	start_appliance(s);
 	if (s->kind != KIND_FLOOD)
 		make_flows(s);
-	write_captures(s);
+	bench_write_captures(s);
 	open_capture(s);
 	printf("ready {\"capture_packets\": %u, \"buffer_bytes\": %zu, \"flows\": %lu, "
 	       "\"table_bytes_per_flow\": %.1f}\n",
-	       packets_of(s), MBUF_BYTES + SL_PRIVATE_BYTES,
+	       bench_packets_of(s), MBUF_BYTES + SL_PRIVATE_BYTES,
 	       sl_stat_get(&s->a.io.workers[0]->stats->flows),
 	       (double)sl_flow_table_bytes(s->n_flows) / s->n_flows);
 	fflush(stdout);

@@ -114,8 +114,8 @@ struct sl_wire_header *bench_traffic_body(const struct bench_traffic *traffic, u
 		backend_text(names->backends[i], sizeof(names->backends[i]), i, traffic->is_v6);
 	for (uint32_t i = 0; i < n; i++) {
 		vip_name(names->vips[i], sizeof(names->vips[i]), traffic, i);
-		vips[i] = (struct sl_body_vip){names->vips[i], BENCH_PORT, BENCH_PORT, IPPROTO_TCP,
-		                               i};
+		vips[i] = (struct sl_body_vip){names->vips[i], BENCH_PORT, BENCH_PORT,
+		                               IPPROTO_TCP,    i,          .is_measured = true};
 		fill_pool(&pools[i], traffic, names, i, generation);
 	}
 	body = sl_body_config(&(struct sl_body_spec){generation, epoch, vips, n, pools, n});
