@@ -13,6 +13,7 @@
 // Time:   CPU time of the workers' threads, so that what else runs on the core is not charged to
 //         them; cycles are that at the frequency of the TSC.
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -30,6 +31,9 @@
 #define RING_PKTS    1024
 #define MBUF_BYTES   (RTE_PKTMBUF_HEADROOM + 128) // a small buffer: a million of them must fit
 #define MBUFS_MOVING 8192
+// Two workers: fewer than a ring between them holds. While one is kept from its core, the other
+// runs out of buffers and receives nothing, where it would fill the ring and drop.
+#define MBUFS_DEALT 1800
 
 // The second worker shares the main core's core, which sleeps meanwhile.
 static void start_eal(uint32_t n_mbufs)
@@ -99,7 +103,8 @@ static void configure(struct subject *s)
 
 static void start_appliance(struct subject *s)
 {
-	uint32_t n_mbufs = bench_packets_of(s) + MBUFS_MOVING;
+	uint32_t n_moving = s->deal == DEAL_ONE ? MBUFS_MOVING : MBUFS_DEALT;
+	uint32_t n_mbufs = bench_packets_of(s) + n_moving;
 	struct sl_text why = {""};
 
 	start_eal(n_mbufs);
@@ -206,20 +211,35 @@ static uint64_t thread_cpu_ns(void)
 	return (uint64_t)t.tv_sec * SL_NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
+// Two workers that hand packets to each other must run at the same time, or they wait for each
+// other and that is what is measured. 0 gives the core back.
+static void claim_core(const struct subject *s, int priority)
+{
+	const struct sched_param param = {.sched_priority = priority};
+
+	if (s->n_workers > 1 &&
+	    sched_setscheduler(0, priority > 0 ? SCHED_FIFO : SCHED_OTHER, &param) != 0)
+		bench_die("two workers need SCHED_FIFO, which needs root");
+}
+
 static int run_worker(void *arg)
 {
 	struct subject *s = arg;
 	uint32_t w = rte_lcore_id() - 1;
-	uint64_t before_ns = thread_cpu_ns();
+	uint64_t before_ns;
 
+	sem_wait(&s->go);
+	claim_core(s, 1);
+	before_ns = thread_cpu_ns();
 	rte_rcu_qsbr_thread_online(s->a.io.qsbr, w);
 	sl_worker_run(s->a.io.workers[w]);
 	s->cpu_ns[w] = thread_cpu_ns() - before_ns;
+	claim_core(s, 0);
 	return 0;
 }
 
 struct counts {
-	uint64_t rx, tx, handed, dropped, flows_new;
+	uint64_t rx, tx, handed, dropped, flows_new, busy_cycles, idle_cycles;
 };
 
 static struct counts count(const struct subject *s)
@@ -233,6 +253,8 @@ static struct counts count(const struct subject *s)
 		n.tx += sl_stat_get(&stats->tx_pkts);
 		n.handed += sl_stat_get(&stats->handed_pkts);
 		n.flows_new += sl_stat_get(&stats->flows_new);
+		n.busy_cycles += sl_stat_get(&stats->busy_cycles);
+		n.idle_cycles += sl_stat_get(&stats->idle_cycles);
 		for (uint32_t d = 0; d < SL_DROP_COUNT; d++)
 			n.dropped += sl_stat_get(&stats->drops[d]);
 	}
@@ -267,16 +289,22 @@ static void run(struct subject *s, uint32_t ms)
 		if (rte_eal_remote_launch(run_worker, s, w + 1) != 0)
 			bench_die("the worker's core is busy");
 	}
+	claim_core(s, 2); // above the worker that shares ours, to end its turn
+	for (uint32_t w = 0; w < s->n_workers; w++)
+		sem_post(&s->go);
 	wait_ms(s, ms);
 	atomic_store(&s->a.io.is_stopping, true);
+	claim_core(s, 0);
 	rte_eal_mp_wait_lcore();
 	for (uint32_t w = 0; w < s->n_workers; w++)
 		cpu_ns += s->cpu_ns[w];
 	after = count(s);
 	printf("{\"packets\": %lu, \"sent\": %lu, \"handed\": %lu, \"dropped\": %lu, "
-	       "\"flows_new\": %lu, \"epoch\": %lu, \"cpu_ns\": %lu, \"tsc_hz\": %lu}\n",
+	       "\"flows_new\": %lu, \"epoch\": %lu, \"busy_cycles\": %lu, \"idle_cycles\": %lu, "
+	       "\"cpu_ns\": %lu, \"tsc_hz\": %lu}\n",
 	       after.rx - before.rx, after.tx - before.tx, after.handed - before.handed,
 	       after.dropped - before.dropped, after.flows_new - before.flows_new, s->a.pub.epoch,
+	       after.busy_cycles - before.busy_cycles, after.idle_cycles - before.idle_cycles,
 	       cpu_ns, rte_get_tsc_hz());
 }
 
@@ -351,6 +379,7 @@ int main(int argc, char **argv)
 
 	if (s == NULL)
 		bench_die("no memory");
+	sem_init(&s->go, 0, 0);
 	parse_args(s, argc, argv);
 	start_appliance(s);
 	if (s->kind != KIND_FLOOD)

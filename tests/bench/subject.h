@@ -3,6 +3,8 @@
 #ifndef SLUICE_BENCH_SUBJECT_H
 #define SLUICE_BENCH_SUBJECT_H
 
+#include <semaphore.h>
+
 #include "appliance.h"
 #include "traffic.h"
 
@@ -23,6 +25,7 @@ struct subject {
 	struct rte_ring *in, *out;
 	struct sl_tuple *sent;          // by flow: how its packets leave us
 	uint64_t cpu_ns[BENCH_WORKERS]; // of the last run
+	sem_t go;                       // workers wait for each other and for the main core
 };
 
 _Noreturn void bench_die(const char *what);
