@@ -5,7 +5,7 @@
 //
 // Usage:  bench_subject nat|fullnat|dsr-l2 established|connections|flood FLOWS CAPTURE [OPTION...]
 //         v6, services=N and backends=N (traffic.h), socket=PATH (the main core obeys commands
-//         there while workers run), deal=own|handed|mixed (two workers, each with a capture of
+//         there while workers run), deal=one|own|handed|mixed (two workers, each with a capture of
 //         its own: of its flows, of the other's, or half and half).
 //         Prints "ready {json}" when the capture is there, then obeys lines of standard input:
 //         "run MS" and "check" (are all flows where they were made?) print one JSON object each,
@@ -217,9 +217,9 @@ static void claim_core(const struct subject *s, int priority)
 {
 	const struct sched_param param = {.sched_priority = priority};
 
-	if (s->n_workers > 1 &&
+	if ((s->n_workers > 1 || s->socket != NULL) &&
 	    sched_setscheduler(0, priority > 0 ? SCHED_FIFO : SCHED_OTHER, &param) != 0)
-		bench_die("two workers need SCHED_FIFO, which needs root");
+		bench_die("this needs SCHED_FIFO, which needs root");
 }
 
 static int run_worker(void *arg)
@@ -261,7 +261,16 @@ static struct counts count(const struct subject *s)
 	return n;
 }
 
-// What the main core does meanwhile: nothing, or what commands ask for.
+static bool has_client(const struct subject *s)
+{
+	for (uint32_t i = 0; i < SL_IPC_MAX_CLIENTS; i++) {
+		if (s->a.ipc.clients[i] >= 0)
+			return true;
+	}
+	return false;
+}
+
+// What the main core does meanwhile: nothing, or what commands ask for, until nobody asks any more.
 static void wait_ms(struct subject *s, uint32_t ms)
 {
 	struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
@@ -272,7 +281,7 @@ static void wait_ms(struct subject *s, uint32_t ms)
 		nanosleep(&wait, NULL);
 		return;
 	}
-	while (sl_clock_ns() < until_ns) {
+	while (sl_clock_ns() < until_ns || has_client(s)) {
 		sl_appliance_sleep(&s->a, -1, is_busy ? 0 : 1);
 		is_busy = sl_appliance_poll(&s->a, sl_clock_ns());
 	}
