@@ -112,8 +112,7 @@ static uint16_t walk(const struct sl_forwarder *fw, const struct sl_snap_pool *p
 
 		if (!sl_forward_is_at_limit(fw, pool, backend) &&
 		    sl_pick_is_within_bound(flows_of(fw, backend), w.n_flows,
-		                            fw->snap->backends[backend].weight_milli,
-		                            pool->weights_milli))
+		                            fw->snap->weights_milli[backend], pool->weights_milli))
 			return backend;
 		w.slot += w.step;
 		if (w.slot >= pool->n_maglev)
