@@ -10,6 +10,7 @@ void sl_forward_init(struct sl_forwarder *fw)
 		fw->lane_owner[lane] = (uint8_t)(lane % fw->n_workers);
 	for (uint32_t row = 0; row < SL_MAX_POOLS; row++)
 		fw->cursors[row] = sl_pick_sequence_start(fw->worker, fw->n_workers);
+	fw->is_simple = fw->n_workers == 1 && (fw->links == NULL || !fw->links->has_vlans);
 	sl_toobig_bucket_init(&fw->too_bigs, fw->now);
 	fw->next_outer_id = (uint16_t)fw->worker;
 	// Start somewhere else after each restart: peers may still remember the old ports.
@@ -40,26 +41,45 @@ void sl_forward_flow_gone(void *ctx, const struct sl_flow *flow, bool is_evictio
 		sl_stat_add(&fw->stats->flows_evicted, 1);
 }
 
-// A next hop by index: MAC if it is usable, else the packet waits at the main core.
-static void leave_by_hop(struct sl_forwarder *fw, struct sl_pkt *pkt, uint16_t hop)
+// Tell the main core that this row is in use; a plain load keeps the line shared when it knows.
+static inline void leave_by_mac(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_neigh *row,
+                                uint64_t word)
 {
-	struct sl_neigh *row = &fw->neighs->rows[hop];
-	uint64_t word = atomic_load_explicit(&row->mac_word, memory_order_acquire);
 	uint8_t mac[6];
 
-	pkt->out_port = row->port;
-	if (!(word & SL_NEIGH_USABLE)) {
-		pkt->hop = row->address;
-		pkt->verdict = SL_VERDICT_RESOLVE;
-		return;
-	}
-	// Tell the main core that this row is in use; a plain load keeps the line shared when it
-	// knows.
 	if (atomic_load_explicit(&row->used, memory_order_relaxed) == 0)
 		atomic_store_explicit(&row->used, 1, memory_order_relaxed);
 	sl_neigh_word_mac(word, mac);
 	sl_rewrite_macs(pkt, fw->port_macs[pkt->out_port], mac);
 	pkt->verdict = SL_VERDICT_SEND;
+}
+
+// The port wants tags or a look at the length, or the MAC is not known. Whoever resolves it has
+// nothing left to do but write it.
+static __attribute__((noinline)) void leave_with_care(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                                                      struct sl_neigh *row, uint64_t word)
+{
+	if (!sl_forward_fit(fw, pkt))
+		return;
+	if (word & SL_NEIGH_USABLE) {
+		leave_by_mac(fw, pkt, row, word);
+		return;
+	}
+	pkt->hop = row->address;
+	pkt->verdict = SL_VERDICT_RESOLVE;
+}
+
+// A next hop by index: MAC if it is usable, else the packet waits at the main core.
+static void leave_by_hop(struct sl_forwarder *fw, struct sl_pkt *pkt, uint16_t hop)
+{
+	struct sl_neigh *row = &fw->neighs->rows[hop];
+	uint64_t word = atomic_load_explicit(&row->mac_word, memory_order_acquire);
+
+	pkt->out_port = row->port;
+	if (word & SL_NEIGH_DIRECT)
+		leave_by_mac(fw, pkt, row, word);
+	else
+		leave_with_care(fw, pkt, row, word);
 }
 
 void sl_forward_leave_towards(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_ip *dst,
@@ -75,7 +95,8 @@ void sl_forward_leave_towards(struct sl_forwarder *fw, struct sl_pkt *pkt, const
 	pkt->out_port = route->port;
 	hop = sl_neigh_find(fw->neighs, &pkt->hop, route->port);
 	if (hop == SL_NEIGH_NONE) {
-		pkt->verdict = SL_VERDICT_RESOLVE;
+		if (sl_forward_fit(fw, pkt))
+			pkt->verdict = SL_VERDICT_RESOLVE;
 		return;
 	}
 	if (hop_cache != NULL)
@@ -271,7 +292,7 @@ static struct sl_tuple reversed(const struct sl_tuple *t)
 
 // The quoted packet is one we sent. Turned round it is a packet of the flow's other direction, and
 // that is how the table knows it (RFC 5508 section 4; RFC 792).
-static void icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt)
+void sl_forward_icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt)
 {
 	struct sl_tuple back = reversed(&pkt->inner);
 	struct sl_tuple outer = pkt->tuple;
@@ -340,7 +361,7 @@ static void decide(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_
 	enum sl_dir dir = hit->dir;
 
 	if (pkt->kind == SL_PKT_ICMP_ERROR) {
-		icmp_error(fw, pkt);
+		sl_forward_icmp_error(fw, pkt);
 		return;
 	}
 	if (flow != NULL && dir == SL_DIR_C2S && is_new_connection(fw, pkt, flow)) {

@@ -101,6 +101,8 @@ static __attribute__((noinline)) void classify_any(struct sl_forwarder *fw, stru
 {
 	bool is_group, is_neighbours;
 
+	if (why < 0 && fw->links != NULL && !sl_links_enter(fw->links, pkt))
+		why = SL_DROP_VLAN;
 	if (why >= 0) {
 		// What was not sent to our MAC is not our business, however odd it looks.
 		if (pkt->len >= 14 && memcmp(pkt->data, fw->port_macs[pkt->in_port], 6) != 0)
@@ -141,7 +143,7 @@ void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt)
 
 	// What nearly all packets are; classify_any says the same of them.
 	if (why < 0 && (pkt->kind == SL_PKT_TCP || pkt->kind == SL_PKT_UDP) &&
-	    memcmp(pkt->data, mac, 6) == 0 && fw->n_workers == 1 && fw->snap != NULL) {
+	    memcmp(pkt->data, mac, 6) == 0 && fw->is_simple && fw->snap != NULL) {
 		pkt->owner = (uint16_t)fw->worker;
 		pkt->verdict = SL_VERDICT_DECIDE;
 		return;

@@ -64,6 +64,13 @@ static inline const struct sl_snap_backend *sl_forward_backend_of(const struct s
 // "too big", or drop. pkt->hash is that of the flow's tuple.
 void sl_forward_through_tunnel(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow);
 
+// forward.c: the packet is an ICMP error about one we sent.
+void sl_forward_icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt);
+
+// forward_leave.c: make the packet what out_port carries. False when it does not leave there; its
+// verdict is set then.
+bool sl_forward_fit(struct sl_forwarder *fw, struct sl_pkt *pkt);
+
 void sl_forward_leave_to_client(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow);
 void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,
                                  const struct sl_flow *flow, const struct sl_ip *backend);

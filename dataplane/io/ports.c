@@ -119,6 +119,7 @@ int sl_ports_add(struct sl_ports *ports, uint16_t dpdk_id, const char *device, s
 
 	memset(port, 0, sizeof(*port));
 	port->id = dpdk_id;
+	port->parent = (uint16_t)index;
 	snprintf(port->device, sizeof(port->device), "%s", device);
 	err = rte_eth_dev_info_get(dpdk_id, &info);
 	if (err != 0)
@@ -279,10 +280,37 @@ static int raise_mtu(uint16_t id, const struct sl_dp_port *config, struct sl_tex
 	return 0;
 }
 
+void sl_ports_add_vlans(struct sl_ports *ports, const struct sl_dpconfig *config)
+{
+	for (uint32_t p = ports->n_ports; p < config->n_ports; p++) {
+		const struct sl_dp_port *vlan = &config->ports[p];
+		struct sl_port *device = &ports->ports[vlan->parent];
+
+		device->is_trunk = true;
+		ports->ports[p] = *device;
+		ports->ports[p].n_queues = 0;
+		ports->ports[p].is_af_xdp = false;
+		snprintf(ports->ports[p].device, sizeof(ports->ports[p].device), "vlan %u of %.40s",
+		         vlan->vlan_id, config->ports[vlan->parent].name);
+		memcpy(ports->macs[p], ports->macs[vlan->parent], sizeof(ports->macs[p]));
+		ports->n_ports++;
+	}
+}
+
+uint32_t sl_ports_count_devices(const struct sl_dpconfig *config)
+{
+	uint32_t n = 0;
+
+	for (uint32_t p = 0; p < config->n_ports; p++)
+		n += config->ports[p].vlan_id == 0;
+	return n;
+}
+
 int sl_ports_start(struct sl_ports *ports, const struct sl_dpconfig *config, const char *xdp_object,
                    struct sl_text *why)
 {
-	uint32_t n_mbufs = sl_ports_count_mbufs(config->n_ports, config->n_workers);
+	uint32_t n_devices = sl_ports_count_devices(config);
+	uint32_t n_mbufs = sl_ports_count_mbufs(n_devices, config->n_workers);
 
 	memset(ports, 0, sizeof(*ports));
 	ports->n_workers = config->n_workers;
@@ -290,7 +318,7 @@ int sl_ports_start(struct sl_ports *ports, const struct sl_dpconfig *config, con
 	if (ports->pool == NULL)
 		return fail(why, -rte_errno, "no memory for packet buffers: %s; raise memory.size",
 		            rte_strerror(rte_errno));
-	for (uint32_t i = 0; i < config->n_ports; i++) {
+	for (uint32_t i = 0; i < n_devices; i++) {
 		int err = open_port(ports, &config->ports[i], i, xdp_object, why);
 
 		if (err == 0)
@@ -298,12 +326,15 @@ int sl_ports_start(struct sl_ports *ports, const struct sl_dpconfig *config, con
 		if (err != 0)
 			return err;
 	}
+	sl_ports_add_vlans(ports, config);
 	return 0;
 }
 
 void sl_ports_stop(struct sl_ports *ports)
 {
 	for (uint32_t i = 0; i < ports->n_ports; i++) {
+		if (ports->ports[i].parent != i)
+			continue;
 		rte_eth_dev_stop(ports->ports[i].id);
 		rte_eth_dev_close(ports->ports[i].id);
 	}

@@ -26,6 +26,8 @@ struct sl_port {
 	uint16_t n_queues;
 	uint16_t tx_queue[SL_MAX_WORKERS]; // by worker; SL_NO_QUEUE = hand over to tx_worker
 	uint16_t tx_worker;
+	uint16_t parent; // port number; another one's for a VLAN, which has no queues to receive on
+	bool is_trunk;   // a device with VLANs
 	bool is_af_xdp;
 	char device[SL_NAME_BYTES]; // as opened, for operators
 };
@@ -65,10 +67,14 @@ int sl_ports_start(struct sl_ports *ports, const struct sl_dpconfig *config, con
 // Configure and start one DPDK port as number index (tests bring rings and null devices).
 int sl_ports_add(struct sl_ports *ports, uint16_t dpdk_id, const char *device, struct sl_text *why);
 
+// Number the VLANs of the configuration behind their devices, all of which were added.
+void sl_ports_add_vlans(struct sl_ports *ports, const struct sl_dpconfig *config);
+
 struct rte_mempool *sl_ports_make_pool(const char *name, uint32_t n_mbufs);
 
 // Packet buffers for all queues of these ports, and the memory they take with what manages them.
 // Also before EAL.
+uint32_t sl_ports_count_devices(const struct sl_dpconfig *config);
 uint32_t sl_ports_count_mbufs(uint32_t n_ports, uint32_t n_workers);
 uint64_t sl_ports_pool_bytes(uint32_t n_mbufs);
 void sl_ports_stop(struct sl_ports *ports);

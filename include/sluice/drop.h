@@ -16,6 +16,7 @@
 	X(FRAGMENT_BAD, "fragment_bad", "IP fragment too small, overlapping or past the end")      \
 	X(FRAGMENT_EARLY, "fragment_early", "IP fragment whose first one is not known (any more)") \
 	X(NOT_FOR_US, "not_for_us", "destination MAC is not ours or protocol not handled here")    \
+	X(VLAN, "vlan", "tagged for a VLAN that the port does not list under vlans")               \
 	X(NO_VIP, "no_vip", "no service has this address, protocol and port")                      \
 	X(NO_FLOW, "no_flow", "mid-connection or return packet without a flow")                    \
 	X(NO_BACKEND, "no_backend", "the pool has no backend that takes new flows")                \

@@ -15,7 +15,8 @@
 #define SL_CACHE_LINE_BYTES 64
 
 #define SL_MAX_WORKERS  16
-#define SL_MAX_PORTS    16
+#define SL_MAX_DEVICES  16
+#define SL_MAX_PORTS    64 // devices and the VLANs on them; one bit each in a word
 #define SL_MAX_ROUTES   256
 #define SL_MAX_BACKENDS 16384 // index fits 16 bits with room for markers
 #define SL_MAX_VIPS     4096  // wire VIP rows: one per (name, port range)
