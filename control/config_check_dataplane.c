@@ -188,6 +188,17 @@ static void check_mode(const struct raw_port *port, struct sl_diag_list *diag)
 		              "mode is for af_xdp devices alone; the others take all traffic");
 }
 
+static void check_mtu(const struct raw_port *port, struct sl_diag_list *diag)
+{
+	const struct sl_node *mtu = sl_node_good(port->node, "mtu");
+
+	if (mtu != NULL && sl_node_good(port->node, "device") != NULL &&
+	    port->device.kind == SL_DEVICE_AF_XDP && port->mtu_bytes > SL_MTU_AF_XDP_BYTES)
+		sl_diag_error(diag, &mtu->span,
+		              "mtu: af_xdp carries at most %d bytes here; use af_packet or pci",
+		              SL_MTU_AF_XDP_BYTES);
+}
+
 static void check_host_part(const struct raw_prefix *address, struct sl_diag_list *diag)
 {
 	const struct sl_prefix *p = &address->prefix;
@@ -340,6 +351,7 @@ int sl_check_dataplane(struct raw_dataplane_file *file, struct sl_diag_list *dia
 	check_interfaces(&file->ports, diag);
 	for (uint32_t i = 0; i < file->ports.n; i++) {
 		check_mode(&ports[i], diag);
+		check_mtu(&ports[i], diag);
 		check_vlans(&ports[i], diag);
 	}
 	collect_addresses(file, owns);

@@ -293,8 +293,8 @@ static const struct sl_schema_key port_keys[] = {
          .doc = "af_xdp only; shared leaves the kernel all traffic that is not for a VIP"},
 	{"mtu", SL_VALUE_INTEGER, false, AT(raw_port, mtu_bytes), SL_MTU_MIN_BYTES,
          SL_MTU_MAX_BYTES, "1500",
-         .doc = "longest IP packet the port sends and receives, bytes; af_packet takes no "
-                "more than 1500"},
+         .doc = "longest IP packet the port sends and receives, bytes; the interface's own is raised "
+                "to it where it is lower; af_xdp takes no more than 1766"},
 	ADDRESSES_KEY(raw_port),
 	{"vlans", SL_VALUE_LIST, false, AT(raw_port, vlans), 1, SL_MAX_PORTS - 1,
          .item = &vlan_item, .item_bytes = sizeof(struct raw_vlan),

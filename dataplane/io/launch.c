@@ -196,11 +196,15 @@ static uint64_t free_hugepage_bytes(void)
 
 static uint32_t memory_mb(const struct sl_dpconfig *config)
 {
-	uint32_t n_mbufs = sl_ports_count_mbufs(sl_ports_count_devices(config), config->n_workers);
+	struct sl_pool_plan plans[SL_POOLS];
+	uint64_t n_bytes = 0;
 
 	if (config->memory_bytes != 0)
 		return (uint32_t)(config->memory_bytes >> 20);
-	return (uint32_t)(sl_ports_pool_bytes(n_mbufs) >> 20) + HEAP_BASE_MB;
+	sl_buffers_plan(config, plans);
+	for (uint32_t i = 0; i < SL_POOLS; i++)
+		n_bytes += sl_buffers_pool_bytes(&plans[i]);
+	return (uint32_t)(n_bytes >> 20) + HEAP_BASE_MB;
 }
 
 static void add_memory(struct eal_args *args, const struct sl_dpconfig *config)

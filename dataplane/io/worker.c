@@ -144,7 +144,7 @@ static inline void receive_one(struct sl_worker *worker, struct rte_mbuf *m, uin
 	struct sl_pkt *pkt = sl_pkt_of(m);
 
 	if (unlikely(m->nb_segs != 1)) { // larger than one buffer: not at the MTU we set up
-		free_counted(m, worker->stats->drops, SL_DROP_BAD_HEADER);
+		free_counted(m, worker->stats->drops, SL_DROP_TOO_LONG);
 		return;
 	}
 	pkt->data = rte_pktmbuf_mtod(m, uint8_t *);

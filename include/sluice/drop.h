@@ -8,6 +8,7 @@
 // X(enum suffix, name shown to operators, what it means and what to do)
 #define SL_DROP_LIST(X)                                                                            \
 	X(TRUNCATED, "truncated", "a header runs past the end of the packet")                      \
+	X(TOO_LONG, "too_long", "longer than one packet buffer; above the mtu of the port")        \
 	X(BAD_HEADER, "bad_header", "a header contradicts itself (version, length, offset)")       \
 	X(BAD_ADDRESS, "bad_address", "source or destination can never be forwarded (martian)")    \
 	X(SOURCE_ROUTE, "source_route", "IPv4 source routing or IPv6 type 0 routing header")       \

@@ -72,13 +72,29 @@ static void add_ring_port(struct sl_rig *rig, uint32_t port)
 	id = rte_eth_from_rings(names[port], &rig->to_us[port], 1, &rig->from_us[port], 1,
 	                        SOCKET_ID_ANY);
 	ck_assert_msg(id >= 0, "ring port");
-	ck_assert_msg(sl_ports_add(&rig->a.ports, (uint16_t)id, names[port], &why) == 0, "%s",
-	              why.text);
+	ck_assert_msg(sl_ports_add_as(&rig->a.ports, (uint16_t)id, names[port],
+	                              &rig->a.config.ports[port], &why) == 0,
+	              "%s", why.text);
 }
 
 static void change_nothing(struct sl_dpconfig *config)
 {
 	(void)config;
+}
+
+// One pool for all, as long as the configuration asks for: ring devices pass on what they are
+// given.
+static void make_pools(struct sl_rig *rig)
+{
+	struct sl_pool_plan plans[SL_POOLS];
+	bool is_long;
+
+	sl_buffers_plan(&rig->a.config, plans);
+	is_long = plans[SL_POOL_LONG].n_mbufs != 0;
+	plans[is_long].n_mbufs = RIG_MBUFS;
+	rig->a.ports.pool = sl_buffers_make_pool("rig", &plans[is_long]);
+	rig->a.ports.long_pool = rig->a.ports.pool;
+	ck_assert_msg(rig->a.ports.pool != NULL, "no packet buffers");
 }
 
 struct sl_rig *sl_rig_new(uint32_t n_workers, uint32_t n_flows)
@@ -97,8 +113,7 @@ struct sl_rig *sl_rig_new_changed(uint32_t n_workers, uint32_t n_flows,
 	fill_config(&rig->a.config, n_workers, n_flows);
 	change(&rig->a.config);
 	rig->a.ports.n_workers = n_workers;
-	rig->a.ports.pool = sl_ports_make_pool("rig", RIG_MBUFS);
-	ck_assert_msg(rig->a.ports.pool != NULL, "no packet buffers");
+	make_pools(rig);
 	for (uint32_t p = 0; p < RIG_PORTS; p++)
 		add_ring_port(rig, p);
 	rig->a.ports.macs[RIG_FRONT][0] = 0x02;
