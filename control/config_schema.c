@@ -19,6 +19,7 @@ static const char *const forwards[] = {"nat", "fullnat", "dsr-l2", "dsr-ipip", "
 static const char *const mtu_guards[] = {"both", "clamp-mss", "too-big", NULL};
 static const char *const balances[] = {"weighted", "least-connections", "maglev", NULL};
 static const char *const affinities[] = {"none", "source", "flow", "quic-cid", NULL};
+static const char *const switches[] = {"off", "on", NULL};
 static const char *const adaptives[] = {"off", "shadow", "enforce", NULL};
 static const char *const probe_types[] = {"tcp", "http", "kserve", "grpc", NULL};
 static const char *const states[] = {"ready", "drain", "maint", NULL};
@@ -120,6 +121,11 @@ static const struct sl_schema_key vip_keys[] = {
                 "that backend has at most 1.25 times its share; flow, its address and port; "
                 "quic-cid, the server in QUIC connection ids; none "
                 "leaves all to the pool's balance"},
+	{"measure", SL_VALUE_WORD, false, AT(raw_vip, measure), .default_text = "on",
+         .words = switches,
+         .doc = "tcp: follow requests and answers in what passes, for time to first token, time "
+                "per "
+                "token and load of each backend; off costs nothing and shows nothing"},
 	{"limits", SL_VALUE_MAP, .offset = AT(raw_vip, limits), .object = &vip_limits_object,
          .doc = "bounds of the VIP as a whole and of each source"},
 	{"allow", SL_VALUE_LIST, false, AT(raw_vip, allow), 1, 1024, .item = &client_prefix_item,
@@ -252,7 +258,7 @@ static const struct sl_schema_key pools_file_keys[] = {
          .object = &defaults_object, .doc = "values for pools that do not set their own"},
 	{"vips", SL_VALUE_LIST, true, AT(raw_pools_file, vips), 0, SL_MAX_VIPS, .item = &vip_item,
          .item_bytes = sizeof(struct raw_vip), .doc = "what clients connect to"},
-	{"pools", SL_VALUE_NAMED, true, AT(raw_pools_file, pools), 0, SL_MAX_BACKENDS,
+	{"pools", SL_VALUE_NAMED, true, AT(raw_pools_file, pools), 0, SL_MAX_POOLS,
          .item = &pool_item, .item_bytes = sizeof(struct raw_pool),
          .doc = "groups of backends by name"},
 };
@@ -293,8 +299,8 @@ static const struct sl_schema_key port_keys[] = {
          .doc = "af_xdp only; shared leaves the kernel all traffic that is not for a VIP"},
 	{"mtu", SL_VALUE_INTEGER, false, AT(raw_port, mtu_bytes), SL_MTU_MIN_BYTES,
          SL_MTU_MAX_BYTES, "1500",
-         .doc = "longest IP packet the port sends and receives, bytes; the interface's own is raised "
-                "to it where it is lower; af_xdp takes no more than 1766"},
+         .doc = "longest IP packet the port sends and receives, bytes; the interface itself is "
+                "raised to it where it is lower; af_xdp takes no more than 1766"},
 	ADDRESSES_KEY(raw_port),
 	{"vlans", SL_VALUE_LIST, false, AT(raw_port, vlans), 1, SL_MAX_PORTS - 1,
          .item = &vlan_item, .item_bytes = sizeof(struct raw_vlan),

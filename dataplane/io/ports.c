@@ -27,9 +27,9 @@ static int fail(struct sl_text *why, int code, const char *format, ...)
 	return code;
 }
 
-struct rte_mempool *sl_ports_make_pool(const char *name, uint32_t n_mbufs)
+struct rte_mempool *sl_ports_make_pool(const char *name, uint32_t n_mbufs, uint16_t buffer_bytes)
 {
-	const struct sl_pool_plan plan = {n_mbufs, RTE_MBUF_DEFAULT_DATAROOM};
+	const struct sl_pool_plan plan = {n_mbufs, buffer_bytes - (uint32_t)RTE_PKTMBUF_HEADROOM};
 
 	return sl_buffers_make_pool(name, &plan);
 }

@@ -67,8 +67,8 @@ int sl_ports_add_as(struct sl_ports *ports, uint16_t dpdk_id, const char *device
 // Number the VLANs of the configuration behind their devices, all of which were added.
 void sl_ports_add_vlans(struct sl_ports *ports, const struct sl_dpconfig *config);
 
-// A pool of usual buffers.
-struct rte_mempool *sl_ports_make_pool(const char *name, uint32_t n_mbufs);
+// buffer_bytes: headroom and packet, RTE_MBUF_DEFAULT_BUF_SIZE for real ones.
+struct rte_mempool *sl_ports_make_pool(const char *name, uint32_t n_mbufs, uint16_t buffer_bytes);
 
 void sl_ports_stop(struct sl_ports *ports);
 

@@ -24,7 +24,7 @@ static struct sl_appliance *start(uint32_t n_ports)
 	a->config.flows = 1024;
 	a->config.idle = SL_IDLE_SLEEP;
 	a->ports.n_workers = 1;
-	a->ports.pool = sl_ports_make_pool("null", 8192);
+	a->ports.pool = sl_ports_make_pool("null", 8192, RTE_MBUF_DEFAULT_BUF_SIZE);
 	ck_assert(a->ports.pool != NULL);
 	for (uint32_t p = 0; p < n_ports; p++) {
 		char name[32];
