@@ -17,7 +17,7 @@ Running 1s test @ http://203.0.113.10:8000/
      50%  570.00us
      75%    1.92ms
      90%    4.31ms
-     99%    1.21s
+     99%    1.21s 
   42524 requests in 1.00s, 6.24MB read
 Requests/sec:  42511.30
 Transfer/sec:      6.24MB

@@ -129,6 +129,11 @@ def start_nftables(lab):
     backends = ", ".join(f"{n} : {a}" for n, a in enumerate(BACKENDS))
     rules = lab.write("nft.conf", NFT.format(vip=VIP, port=PORT, n=len(BACKENDS), backends=backends))
     lab.inside_lb("nft", "-f", rules)
+    # It has no process to pin: without this it would work on the senders' CPU and have none of its own.
+    cpu = int(lab.balancer_cpu)
+    mask = f"{1 << cpu % 32:x}" + ",00000000" * (cpu // 32)
+    for interface in ("cli0", "srv0"):
+        lab.inside_lb("sh", "-c", f"echo {mask} >/sys/class/net/{interface}/queues/rx-0/rps_cpus")
 
 
 PEERS = {"testpmd io": start_testpmd, "sluice": start_sluice, "haproxy": start_haproxy,

@@ -14,7 +14,7 @@ def parse_wrk(text):
     requests = re.search(r"(\d+) requests in ", text)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
     percentiles = {int(p): round(float(value) * UNIT_MS[unit], 6) for p, value, unit in
-                   re.findall(r"^\s+(\d+)%\s+([\d.]+)(us|ms|s|m)$", text, re.MULTILINE)}
+                   re.findall(r"^\s+(\d+)%\s+([\d.]+)(us|ms|s|m) *$", text, re.MULTILINE)}
     if requests is None or rate is None or not {50, 99} <= set(percentiles):
         raise ValueError(f"this is not a report of wrk --latency:\n{text}")
     errors = dict.fromkeys(ERRORS, 0)
