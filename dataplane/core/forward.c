@@ -14,7 +14,7 @@ void sl_forward_init(struct sl_forwarder *fw)
 		fw->lane_owner[lane] = (uint8_t)(lane % fw->n_workers);
 	for (uint32_t row = 0; row < SL_MAX_POOLS; row++)
 		fw->cursors[row] = sl_pick_turns_start(fw->worker);
-	fw->is_simple = fw->n_workers == 1 && (fw->links == NULL || !fw->links->has_vlans);
+	fw->is_simple = fw->links == NULL || !fw->links->has_vlans;
 	sl_toobig_bucket_init(&fw->too_bigs, fw->now);
 	fw->next_outer_id = (uint16_t)fw->worker;
 	// Start somewhere else after each restart: peers may still remember the old ports.

@@ -22,8 +22,8 @@ static bool is_vip_end(const struct sl_forwarder *fw, const struct sl_ip *ip, ui
                        uint8_t proto)
 {
 	return sl_snapshot_has_address(fw->snap, ip) &&
-	       (sl_snapshot_vip(fw->snap, ip, proto, port_be) != NULL ||
-	        !sl_route_is_own_address(fw->routes, ip));
+	       (!sl_route_is_own_address(fw->routes, ip) ||
+	        sl_snapshot_vip(fw->snap, ip, proto, port_be) != NULL);
 }
 
 static uint16_t owner_of_local(const struct sl_forwarder *fw, uint16_t port_be)
@@ -95,6 +95,12 @@ static bool is_ours(const struct sl_forwarder *fw, const struct sl_ip *ip)
 	       sl_route_is_own_address(fw->routes, ip);
 }
 
+static void steer(const struct sl_forwarder *fw, struct sl_pkt *pkt)
+{
+	pkt->owner = pkt->is_fragment ? owner_of_datagram(fw, pkt) : owner_of(fw, pkt);
+	pkt->verdict = pkt->owner == fw->worker ? SL_VERDICT_DECIDE : SL_VERDICT_HANDOFF;
+}
+
 // why: as sl_parse said.
 static __attribute__((noinline)) void classify_any(struct sl_forwarder *fw, struct sl_pkt *pkt,
                                                    int why)
@@ -129,10 +135,9 @@ static __attribute__((noinline)) void classify_any(struct sl_forwarder *fw, stru
 		sl_forward_drop(pkt, SL_DROP_NO_VIP);
 	} else {
 		pkt->owner = (uint16_t)fw->worker;
+		pkt->verdict = SL_VERDICT_DECIDE;
 		if (fw->n_workers > 1)
-			pkt->owner =
-				pkt->is_fragment ? owner_of_datagram(fw, pkt) : owner_of(fw, pkt);
-		pkt->verdict = pkt->owner == fw->worker ? SL_VERDICT_DECIDE : SL_VERDICT_HANDOFF;
+			steer(fw, pkt);
 	}
 }
 
@@ -146,6 +151,8 @@ void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt)
 	    memcmp(pkt->data, mac, 6) == 0 && fw->is_simple && fw->snap != NULL) {
 		pkt->owner = (uint16_t)fw->worker;
 		pkt->verdict = SL_VERDICT_DECIDE;
+		if (fw->n_workers > 1)
+			steer(fw, pkt);
 		return;
 	}
 	classify_any(fw, pkt, why);
