@@ -17,7 +17,7 @@
 #include "flow.h"
 
 #define FLOW_MAGIC          UINT64_C(0x534c464c4f575442) // "SLFLOWTB"
-#define FLOW_VERSION        2
+#define FLOW_VERSION        3
 #define FLOW_WAYS           8
 #define FLOW_WAYS_PRESSED   2                   // FLOW_WAYS / 4, reliability.md A2
 #define FLOW_WAYS_KEPT      2                   // free in a first bucket before the second is used
@@ -49,6 +49,8 @@ struct sl_flow_table {
 	uint32_t free_head;
 	uint32_t wheel_tick; // next tick to look at
 	uint32_t n_changes;  // flows that came or went, wrapping
+	uint32_t queue_head; // unconfirmed flows in the order they came, linked like a wheel slot
+	uint32_t queue_tail;
 	alignas(64) uint32_t wheel[FLOW_WHEEL_SLOTS];
 	// --- process-local: means nothing to another process, which must set its own ---
 	alignas(64) sl_flow_gone_fn gone;
@@ -162,12 +164,12 @@ uint32_t flow_index_make_way(struct sl_flow_table *ft, uint64_t hash);
 void flow_index_put(struct sl_flow_table *ft, uint32_t bucket, uint64_t hash, uint32_t ref);
 void flow_index_take(struct sl_flow_table *ft, uint64_t hash, uint32_t ref);
 bool flow_index_holds(const struct sl_flow_table *ft, uint64_t hash, uint32_t ref);
-// Oldest unconfirmed flow of the two buckets, other than except; *n is how many references to
-// unconfirmed flows the worse of them holds. SL_FLOW_NONE without one.
+// Unconfirmed flow of the two buckets that was silent longest, other than except; *n is how many
+// references to unconfirmed flows the worse of them holds. SL_FLOW_NONE without one.
 uint32_t flow_index_oldest_unconfirmed(const struct sl_flow_table *ft, uint64_t hash,
                                        uint32_t except, uint32_t now, uint32_t *n);
 
-// flow_wheel.c: timers.
+// flow_wheel.c: timers. A flow is linked by the state it has: unlink before it changes.
 void flow_wheel_init(struct sl_flow_table *ft, uint32_t now);
 void flow_wheel_link(struct sl_flow_table *ft, struct sl_flow *flow);
 void flow_wheel_unlink(struct sl_flow_table *ft, struct sl_flow *flow);

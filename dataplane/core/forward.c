@@ -12,7 +12,7 @@ void sl_forward_init(struct sl_forwarder *fw)
 	for (uint32_t lane = 0; lane < SL_FORWARD_PORT_LANES; lane++)
 		fw->lane_owner[lane] = (uint8_t)(lane % fw->n_workers);
 	for (uint32_t row = 0; row < SL_MAX_POOLS; row++)
-		fw->cursors[row] = sl_pick_sequence_start(fw->worker, fw->n_workers);
+		fw->cursors[row] = sl_pick_turns_start(fw->worker);
 	sl_toobig_bucket_init(&fw->too_bigs, fw->now);
 	fw->next_outer_id = (uint16_t)fw->worker;
 	// Start somewhere else after each restart: peers may still remember the old ports.
@@ -33,8 +33,11 @@ void sl_forward_flow_gone(void *ctx, const struct sl_flow *flow, bool is_evictio
 	struct sl_forwarder *fw = ctx;
 	struct sl_stats_vip *vip = &fw->vip_stats[flow->vip];
 
-	if (!sl_flow_is_over(flow->state))
+	if (!sl_flow_is_over(flow->state)) {
 		sl_forward_load(fw, flow, -1);
+		if (flow->flags & SL_FLOW_IS_MEASURED)
+			sl_measure_over(fw->measure, flow, fw->now_ns);
+	}
 	__atomic_store_n(&fw->entries[flow->backend], fw->entries[flow->backend] - 1,
 	                 __ATOMIC_RELAXED);
 	sl_stat_set(&fw->stats->flows, sl_stat_get(&fw->stats->flows) - 1);
@@ -110,20 +113,46 @@ void sl_forward_expire(struct sl_forwarder *fw, struct sl_pkt *pkt)
 	pkt->verdict = SL_VERDICT_SLOW;
 }
 
+#define PICKED_WAIT_TICKS 4 // a second: a flood would have to come back to all it has invented
+
+static void change_over(struct sl_forwarder *fw, const struct sl_flow *flow, bool is_over)
+{
+	sl_forward_load(fw, flow, is_over ? -1 : 1);
+	if (!(flow->flags & SL_FLOW_IS_MEASURED))
+		return;
+	if (is_over)
+		sl_measure_over(fw->measure, flow, fw->now_ns);
+	else
+		sl_measure_again(fw->measure, flow);
+}
+
+// Of the backend. That it knows nothing of a connection met in its middle is no fault of its own.
+static void count_rst(struct sl_forwarder *fw, const struct sl_flow *flow)
+{
+	struct sl_stats_backend *cell = &fw->backend_stats[flow->backend];
+
+	if (flow->state == SL_FLOW_NEW)
+		sl_stat_add(&cell->refused, 1);
+	else if (flow->state == SL_FLOW_ANSWERED ||
+	         (sl_flow_is_confirmed(flow->state) && flow->state != SL_FLOW_RESET))
+		sl_stat_add(&cell->resets, 1);
+}
+
 static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct sl_flow *flow,
                                                 const struct sl_pkt *pkt, enum sl_dir dir)
 {
+	const bool is_dsr = (flow->flags & SL_FLOW_IS_DSR) != 0;
 	uint8_t old = flow->state;
-	uint8_t next = sl_tcp_next(old, dir, pkt->tcp_flags, (flow->flags & SL_FLOW_IS_DSR) != 0);
-	if (dir == SL_DIR_S2C && (pkt->tcp_flags & SL_TCP_RST) && old != SL_FLOW_RESET) {
-		struct sl_stats_backend *cell = &fw->backend_stats[flow->backend];
+	uint8_t next = sl_tcp_next(old, dir, pkt->tcp_flags, is_dsr);
 
-		sl_stat_add(old == SL_FLOW_NEW ? &cell->refused : &cell->resets, 1);
-	}
-	if (next == old)
+	if (dir == SL_DIR_S2C && (pkt->tcp_flags & SL_TCP_RST))
+		count_rst(fw, flow);
+	// Nobody answers here under DSR: that the client comes again has to do.
+	if (next == old ||
+	    (old == SL_FLOW_PICKED && is_dsr && fw->now - flow->picked_tick < PICKED_WAIT_TICKS))
 		return;
 	if (sl_flow_is_over(next) != sl_flow_is_over(old)) // a revived flow counts again
-		sl_forward_load(fw, flow, sl_flow_is_over(next) ? -1 : 1);
+		change_over(fw, flow, sl_flow_is_over(next));
 	sl_flow_set_state(fw->flows, flow, next, fw->now);
 }
 
@@ -133,7 +162,7 @@ static void track_udp(struct sl_forwarder *fw, struct sl_flow *flow, enum sl_dir
 {
 	if (flow->state != SL_FLOW_NEW)
 		return;
-	if (dir == SL_DIR_C2S && ++flow->spare < UDP_CONFIRM_PKTS)
+	if (dir == SL_DIR_C2S && ++flow->n_udp_pkts < UDP_CONFIRM_PKTS)
 		return;
 	sl_flow_set_state(fw->flows, flow, SL_FLOW_OPEN, fw->now);
 }
@@ -182,6 +211,7 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 		sl_forward_expire(fw, pkt);
 		return;
 	}
+	forward_measure(fw, flow, pkt, dir);
 	if (pkt->kind == SL_PKT_TCP) {
 		if (!forward_is_midstream(flow, pkt))
 			track_tcp(fw, flow, pkt, dir);
@@ -190,9 +220,13 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 	}
 	forward_touch(flow, fw->now);
 	forward_count(fw, flow, pkt, dir);
-	if (is_dsr) {
-		leave_as_it_is(fw, pkt, flow);
-		return;
+	if (flow->flags & (SL_FLOW_IS_DSR | SL_FLOW_IS_SPLICED)) {
+		if (is_dsr) {
+			leave_as_it_is(fw, pkt, flow);
+			return;
+		}
+		if (!sl_forward_splice(fw, pkt, flow, dir))
+			return;
 	}
 	rewrite(fw, pkt, flow, dir);
 	if (dir == SL_DIR_C2S)

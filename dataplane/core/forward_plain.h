@@ -77,6 +77,15 @@ static inline uint16_t forward_client_hop(const struct sl_forwarder *fw, const s
 	                                                             : SL_NEIGH_NONE;
 }
 
+// Before the packet changes.
+static inline void forward_measure(struct sl_forwarder *fw, struct sl_flow *flow,
+                                   const struct sl_pkt *pkt, enum sl_dir dir)
+{
+	if ((flow->flags & SL_FLOW_IS_MEASURED) && pkt->kind == SL_PKT_TCP &&
+	    sl_measure_wants(flow, pkt))
+		sl_measure_pkt(fw->measure, flow, pkt, dir, fw->now_ns);
+}
+
 static inline void forward_touch(struct sl_flow *flow, uint32_t now)
 {
 	if (flow->last_seen != now) // most have it; a line not written need not be written back
@@ -90,6 +99,7 @@ static inline bool forward_plain_dsr(struct sl_forwarder *fw, struct sl_pkt *pkt
 
 	if (hop == SL_NEIGH_NONE)
 		return false;
+	forward_measure(fw, flow, pkt, dir);
 	forward_touch(flow, fw->now);
 	forward_count(fw, flow, pkt, dir);
 	forward_leave_by_hop(fw, pkt, hop);
@@ -111,6 +121,7 @@ static inline bool forward_plain_nat(struct sl_forwarder *fw, struct sl_pkt *pkt
 	}
 	if (hop == SL_NEIGH_NONE || pkt->ttl <= 1)
 		return false;
+	forward_measure(fw, flow, pkt, dir);
 	forward_touch(flow, fw->now);
 	forward_count(fw, flow, pkt, dir);
 	out = sl_flow_pair_out_v4(flow, dir);
@@ -130,6 +141,7 @@ static inline bool forward_plain_nat_v6(struct sl_forwarder *fw, struct sl_pkt *
 
 	if (hop == SL_NEIGH_NONE || pkt->ttl <= 1)
 		return false;
+	forward_measure(fw, flow, pkt, dir);
 	forward_touch(flow, fw->now);
 	forward_count(fw, flow, pkt, dir);
 	sl_rewrite_address_v6(pkt, dir == SL_DIR_C2S, dir == SL_DIR_C2S ? &v6->backend : &v6->vip,
@@ -142,13 +154,16 @@ static inline bool forward_plain_nat_v6(struct sl_forwarder *fw, struct sl_pkt *
 static inline bool forward_plain(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
                                  enum sl_dir dir)
 {
+	unsigned int flags;
+
 	if (!forward_is_midstream(flow, pkt) || pkt->kind == SL_PKT_FRAGMENT)
 		return false;
-	if ((flow->flags & ~SL_FLOW_IS_FULLNAT) == SL_FLOW_USED)
+	flags = flow->flags & ~SL_FLOW_IS_MEASURED;
+	if ((flags & ~SL_FLOW_IS_FULLNAT) == SL_FLOW_USED)
 		return forward_plain_nat(fw, pkt, flow, dir);
-	if (flow->flags == (SL_FLOW_USED | SL_FLOW_IS_V6))
+	if (flags == (SL_FLOW_USED | SL_FLOW_IS_V6))
 		return forward_plain_nat_v6(fw, pkt, flow, dir);
-	if ((flow->flags & ~SL_FLOW_IS_V6) == (SL_FLOW_USED | SL_FLOW_IS_DSR))
+	if ((flags & ~SL_FLOW_IS_V6) == (SL_FLOW_USED | SL_FLOW_IS_DSR))
 		return forward_plain_dsr(fw, pkt, flow, dir);
 	return false;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Between the parts of the forwarder: whose a packet is (forward_classify.c), packets of known
 // flows (forward.c), the making of new ones (forward_new.c, forward_pick.c), tunnels
-// (forward_tunnel.c).
+// (forward_tunnel.c), connections whose ends count differently (forward_splice.c).
 #ifndef SLUICE_CORE_FORWARD_PRIVATE_H
 #define SLUICE_CORE_FORWARD_PRIVATE_H
 
@@ -63,6 +63,11 @@ static inline const struct sl_snap_backend *sl_forward_backend_of(const struct s
 // A packet of a tunnel's flow, or an ICMP error about one: encapsulate and send, answer with
 // "too big", or drop. pkt->hash is that of the flow's tuple.
 void sl_forward_through_tunnel(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow);
+
+// forward_splice.c: a packet of a flow with SL_FLOW_IS_SPLICED, as it came: its numbers become
+// those of its receiver. False when it ends here: its verdict is set.
+bool sl_forward_splice(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
+                       enum sl_dir dir);
 
 void sl_forward_leave_to_client(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow);
 void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,

@@ -251,6 +251,7 @@ bool sl_worker_poll(struct sl_worker *worker, uint64_t now_ns)
 		finish_all(worker);
 	flush_ports(worker);
 	sl_flow_expire(fw->flows, fw->now, SL_EXPIRE_EACH);
+	sl_measure_sweep(fw->measure, now_ns, SL_SWEEP_EACH);
 	sl_stat_set(&worker->stats->epoch, fw->snap != NULL ? fw->snap->epoch : 0);
 	sl_stat_set(&worker->stats->heartbeat_ns, now_ns);
 	sl_stat_add(&worker->stats->loops, 1);
@@ -306,6 +307,7 @@ static void point_stats(struct sl_worker *worker, void *base)
 	worker->fw.stats = worker->stats;
 	worker->fw.backend_stats = sl_stats_backend_at(base, worker->index, 0);
 	worker->fw.vip_stats = sl_stats_vip_at(base, worker->index, 0);
+	worker->measure.latency = sl_stats_latency_at(base, worker->index, 0);
 }
 
 struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
@@ -328,7 +330,11 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 	worker->flow_memory = map_zeroed(worker->flow_bytes);
 	worker->loads = calloc(2 * SL_MAX_BACKENDS + SL_MAX_VIPS, sizeof(*worker->loads));
 	worker->frags = malloc(sizeof(*worker->frags));
-	if (worker->flow_memory == NULL || worker->loads == NULL || worker->frags == NULL)
+	worker->phase_bytes = params->n_flows * sizeof(struct sl_phase_flow);
+	worker->measure.flows = map_zeroed(worker->phase_bytes);
+	worker->measure.own_units = calloc(SL_MAX_BACKENDS, sizeof(uint32_t));
+	if (worker->flow_memory == NULL || worker->loads == NULL || worker->frags == NULL ||
+	    worker->measure.flows == NULL || worker->measure.own_units == NULL)
 		goto err;
 	sl_frag_init(worker->frags, &params->table_key);
 	worker->fw = (struct sl_forwarder){
@@ -341,6 +347,7 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 		.others_load = params->others_load,
 		.others_vip_load = params->others_vip_load,
 		.limits = params->limits,
+		.measure = &worker->measure,
 		.own_load = worker->loads,
 		.entries = worker->loads + SL_MAX_BACKENDS,
 		.own_vip_load = worker->loads + 2 * SL_MAX_BACKENDS,
@@ -349,6 +356,7 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 	};
 	if (worker->fw.flows == NULL)
 		goto err;
+	worker->measure.table = worker->fw.flows;
 	point_stats(worker, io->stats);
 	sl_forward_init(&worker->fw);
 	sl_flow_table_on_gone(worker->fw.flows, sl_forward_flow_gone, &worker->fw);
@@ -368,6 +376,9 @@ void sl_worker_free(struct sl_worker *worker)
 		return;
 	if (worker->flow_memory != NULL)
 		munmap(worker->flow_memory, worker->flow_bytes);
+	if (worker->measure.flows != NULL)
+		munmap(worker->measure.flows, worker->phase_bytes);
+	free(worker->measure.own_units);
 	free(worker->loads);
 	free(worker->frags);
 	free(worker);

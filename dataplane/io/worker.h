@@ -26,6 +26,7 @@
 #define SL_RING_PKTS   2048
 #define SL_TX_BUFFER   64
 #define SL_EXPIRE_EACH 32 // wheel entries looked at per loop
+#define SL_SWEEP_EACH  8  // active flows looked at per loop (measure.h)
 
 struct sl_worker;
 
@@ -56,6 +57,8 @@ struct sl_worker {
 	void *flow_memory; // of the table
 	size_t flow_bytes;
 	uint32_t *loads; // own_load, entries, own_vip_load
+	struct sl_measure measure;
+	size_t phase_bytes;
 };
 
 // Makes rings and the QSBR variable. ports and stats are set by the caller first. 0 or -errno.

@@ -204,6 +204,8 @@ static const struct {
 	{"but no more than the idle time", PROTO_TCP, SL_FLOW_FIN_S2C, 600, 600},
 	{"closed both ways goes after 10 s", PROTO_TCP, SL_FLOW_CLOSING, 29760, 40},
 	{"reset goes after 10 s", PROTO_TCP, SL_FLOW_RESET, 29760, 40},
+	{"refused goes with the SYNs", PROTO_TCP, SL_FLOW_REFUSED, 29760, 120},
+	{"met in its middle goes after 30 s", PROTO_TCP, SL_FLOW_PICKED, 29760, 120},
 	{"one datagram stays for 30 s", PROTO_UDP, SL_FLOW_NEW, 1200, 120},
 	{"answered datagrams for the idle time", PROTO_UDP, SL_FLOW_OPEN, 1200, 1200},
 };
@@ -255,9 +257,32 @@ START_TEST(a_packet_postpones_the_end)
 
 	fixture_init(&f, 64, NEAR_WRAP);
 	flow = sl_flow_add(f.ft, &new, NEAR_WRAP);
-	flow->last_seen = NEAR_WRAP + 119;
-	ck_assert_uint_eq(sl_flow_expire(f.ft, NEAR_WRAP + 238, 100), 0);
-	ck_assert_uint_eq(sl_flow_expire(f.ft, NEAR_WRAP + 239, 100), 1);
+	sl_flow_set_state(f.ft, flow, SL_FLOW_CLOSING, NEAR_WRAP);
+	flow->last_seen = NEAR_WRAP + 39;
+	ck_assert_uint_eq(sl_flow_expire(f.ft, NEAR_WRAP + 78, 100), 0);
+	ck_assert_uint_eq(sl_flow_expire(f.ft, NEAR_WRAP + 79, 100), 1);
+	fixture_fini(&f);
+}
+END_TEST
+
+START_TEST(a_packet_of_an_unconfirmed_flow_sends_it_once_more_through_the_queue)
+{
+	const struct sl_flow_new new = flow_of(1, 0, false), other = flow_of(2, 0, false);
+	struct sl_flow *flow;
+	struct fixture f;
+
+	fixture_init(&f, 64, NEAR_WRAP);
+	flow = sl_flow_add(f.ft, &new, NEAR_WRAP);
+	ck_assert_ptr_nonnull(sl_flow_add(f.ft, &other, NEAR_WRAP + 1));
+	if (_i == 0)
+		flow->last_seen = NEAR_WRAP + 1;
+	else
+		sl_flow_set_state(f.ft, flow, SL_FLOW_ANSWERED, NEAR_WRAP + 1);
+	ck_assert_uint_eq(sl_flow_expire(f.ft, NEAR_WRAP + 120, 100), 0);
+	ck_assert_uint_eq(sl_flow_expire(f.ft, NEAR_WRAP + 121, 100), 1);
+	ck_assert(has(&f, &new.c2s) && !has(&f, &other.c2s));
+	ck_assert_uint_eq(sl_flow_expire(f.ft, NEAR_WRAP + 239, 100), 0);
+	ck_assert_uint_eq(sl_flow_expire(f.ft, NEAR_WRAP + 240, 100), 1);
 	fixture_fini(&f);
 }
 END_TEST
@@ -270,10 +295,11 @@ START_TEST(a_change_of_state_counts_as_a_packet)
 
 	fixture_init(&f, 64, 0);
 	flow = sl_flow_add(f.ft, &new, 0);
-	sl_flow_set_state(f.ft, flow, SL_FLOW_ANSWERED, 100);
-	ck_assert_uint_eq(flow->last_seen, 100);
-	ck_assert_uint_eq(sl_flow_expire(f.ft, 219, 100), 0);
-	ck_assert_uint_eq(sl_flow_expire(f.ft, 220, 100), 1);
+	sl_flow_set_state(f.ft, flow, SL_FLOW_CLOSING, 0);
+	sl_flow_set_state(f.ft, flow, SL_FLOW_RESET, 30);
+	ck_assert_uint_eq(flow->last_seen, 30);
+	ck_assert_uint_eq(sl_flow_expire(f.ft, 69, 100), 0);
+	ck_assert_uint_eq(sl_flow_expire(f.ft, 70, 100), 1);
 	fixture_fini(&f);
 }
 END_TEST
@@ -506,6 +532,8 @@ int main(void)
 	tcase_add_loop_test(tc, a_silent_flow_lives_exactly_its_timeout, 0, N_TIMEOUTS);
 	tcase_add_loop_test(tc, ticks_may_wrap, 0, N_TIMEOUTS);
 	tcase_add_test(tc, a_packet_postpones_the_end);
+	tcase_add_loop_test(
+		tc, a_packet_of_an_unconfirmed_flow_sends_it_once_more_through_the_queue, 0, 2);
 	tcase_add_test(tc, a_change_of_state_counts_as_a_packet);
 	tcase_add_test(tc, one_call_after_a_long_silence_finds_all_that_ended);
 	tcase_add_test(tc, one_call_looks_at_no_more_than_its_budget);
