@@ -61,7 +61,7 @@ struct sl_forwarder {
 	const uint8_t (*port_macs)[6];
 	uint64_t steer_seed; // same on all workers
 	uint8_t lane_owner[SL_FORWARD_PORT_LANES];
-	bool is_simple; // one worker, no VLANs: a packet is always ours to decide
+	bool is_simple; // no VLANs: what is sent to a port's MAC is that port's
 	// --- per burst ---
 	const struct sl_snapshot *snap; // NULL before the first configuration
 	uint32_t now;

@@ -75,6 +75,10 @@ bool sl_forward_fit(struct sl_forwarder *fw, struct sl_pkt *pkt);
 bool sl_forward_splice(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
                        enum sl_dir dir);
 
+// forward.c: the next hop's port needs care (links.h), or its MAC is not known.
+void sl_forward_leave_with_care(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_neigh *row,
+                                uint64_t word);
+
 void sl_forward_leave_to_client(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow);
 void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,
                                  const struct sl_flow *flow, const struct sl_ip *backend);
