@@ -21,6 +21,7 @@
 #include "flow.h"
 #include "frag.h"
 #include "icmp_make.h"
+#include "links.h"
 #include "measure.h"
 #include "neigh.h"
 #include "route.h"
@@ -45,6 +46,7 @@ struct sl_forwarder {
 	struct sl_flow_table *flows;         // owned by this worker
 	struct sl_frag_table *frags;         // owned by this worker; NULL: fragments are dropped
 	const struct sl_route_table *routes; // fixed
+	const struct sl_links *links;        // fixed; NULL: plain devices, all of one mtu
 	struct sl_neigh_table *neighs;       // main writes
 	const uint32_t *others_load;     // main writes (relaxed): flows on all others, by backend
 	const uint32_t *others_vip_load; // the same by VIP slot, where the VIP has limits.flows
@@ -59,6 +61,7 @@ struct sl_forwarder {
 	const uint8_t (*port_macs)[6];
 	uint64_t steer_seed; // same on all workers
 	uint8_t lane_owner[SL_FORWARD_PORT_LANES];
+	bool is_simple; // no VLANs: what is sent to a port's MAC is that port's
 	// --- per burst ---
 	const struct sl_snapshot *snap; // NULL before the first configuration
 	uint32_t now;

@@ -4,6 +4,8 @@
 
 #include "forward_private.h"
 #include "parse.h"
+#include "parse_parts.h"
+#include "parse_plain.h"
 
 static uint16_t owner_of_client(const struct sl_forwarder *fw, const struct sl_ip *ip,
                                 uint16_t port_be, uint8_t proto)
@@ -107,6 +109,8 @@ static __attribute__((noinline)) void classify_any(struct sl_forwarder *fw, stru
 {
 	bool is_group, is_neighbours;
 
+	if (why < 0 && fw->links != NULL && !sl_links_enter(fw->links, pkt))
+		why = SL_DROP_VLAN;
 	if (why >= 0) {
 		// What was not sent to our MAC is not our business, however odd it looks.
 		if (pkt->len >= 14 && memcmp(pkt->data, fw->port_macs[pkt->in_port], 6) != 0)
@@ -139,19 +143,31 @@ static __attribute__((noinline)) void classify_any(struct sl_forwarder *fw, stru
 	}
 }
 
-void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt)
+// What nearly all packets are; classify_any says the same of them.
+static inline void classify_plain(struct sl_forwarder *fw, struct sl_pkt *pkt)
 {
-	const int why = sl_parse(pkt);
-	const uint8_t *mac = fw->port_macs[pkt->in_port];
-
-	// What nearly all packets are; classify_any says the same of them.
-	if (why < 0 && (pkt->kind == SL_PKT_TCP || pkt->kind == SL_PKT_UDP) &&
-	    memcmp(pkt->data, mac, 6) == 0 && fw->snap != NULL) {
-		pkt->owner = (uint16_t)fw->worker;
-		pkt->verdict = SL_VERDICT_DECIDE;
-		if (fw->n_workers > 1)
-			steer(fw, pkt);
+	if (!fw->is_simple || fw->snap == NULL ||
+	    memcmp(pkt->data, fw->port_macs[pkt->in_port], 6) != 0) {
+		classify_any(fw, pkt, SL_PARSED);
 		return;
 	}
-	classify_any(fw, pkt, why);
+	pkt->owner = (uint16_t)fw->worker;
+	pkt->verdict = SL_VERDICT_DECIDE;
+	if (fw->n_workers > 1)
+		steer(fw, pkt);
+}
+
+void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt)
+{
+	int why;
+
+	if (__builtin_expect(sl_parse_plain(pkt), 1)) {
+		classify_plain(fw, pkt);
+		return;
+	}
+	why = sl_parse_layers(pkt);
+	if (why < 0 && (pkt->kind == SL_PKT_TCP || pkt->kind == SL_PKT_UDP))
+		classify_plain(fw, pkt);
+	else
+		classify_any(fw, pkt, why);
 }

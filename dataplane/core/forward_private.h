@@ -64,10 +64,20 @@ static inline const struct sl_snap_backend *sl_forward_backend_of(const struct s
 // "too big", or drop. pkt->hash is that of the flow's tuple.
 void sl_forward_through_tunnel(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow);
 
+// forward.c: the packet is an ICMP error about one we sent.
+void sl_forward_icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt);
+
+// forward_leave.c: make the packet what out_port carries. False when it does not leave there; its
+// verdict is set then.
+bool sl_forward_fit(struct sl_forwarder *fw, struct sl_pkt *pkt);
 // forward_splice.c: a packet of a flow with SL_FLOW_IS_SPLICED, as it came: its numbers become
 // those of its receiver. False when it ends here: its verdict is set.
 bool sl_forward_splice(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
                        enum sl_dir dir);
+
+// forward.c: the next hop's port needs care (links.h), or its MAC is not known.
+void sl_forward_leave_with_care(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_neigh *row,
+                                uint64_t word);
 
 void sl_forward_leave_to_client(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow);
 void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,

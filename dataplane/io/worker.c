@@ -71,6 +71,11 @@ static void flush_port(struct sl_worker *worker, uint32_t port)
 	sl_stat_add(&worker->stats->tx_pkts, n_sent);
 	sl_stat_add(&stats->tx_pkts, n_sent);
 	sl_stat_add(&stats->tx_bytes, n_bytes);
+	if (p->parent != port) { // a VLAN: its device has sent them too
+		stats = sl_stats_port_at(worker->io->stats, worker->index, p->parent);
+		sl_stat_add(&stats->tx_pkts, n_sent);
+		sl_stat_add(&stats->tx_bytes, n_bytes);
+	}
 	worker->n_tx[port] = 0;
 }
 
@@ -166,12 +171,23 @@ static void queue_decision(struct sl_worker *worker, struct sl_pkt *pkt)
 		advance(worker);
 }
 
-static void receive_one(struct sl_worker *worker, struct rte_mbuf *m, uint32_t port)
+// What came with a VLAN's tag counts there too.
+static void count_vlan(struct sl_worker *worker, const struct sl_pkt *pkt)
+{
+	struct sl_stats_port *stats =
+		sl_stats_port_at(worker->io->stats, worker->index, pkt->in_port);
+
+	sl_stat_add(&stats->rx_pkts, 1);
+	sl_stat_add(&stats->rx_bytes, pkt->len);
+}
+
+static inline void receive_one(struct sl_worker *worker, struct rte_mbuf *m, uint32_t port,
+                               const bool is_trunk)
 {
 	struct sl_pkt *pkt = sl_pkt_of(m);
 
 	if (unlikely(m->nb_segs != 1)) { // larger than one buffer: not at the MTU we set up
-		free_counted(m, worker->stats->drops, SL_DROP_BAD_HEADER);
+		free_counted(m, worker->stats->drops, SL_DROP_TOO_LONG);
 		return;
 	}
 	pkt->data = rte_pktmbuf_mtod(m, uint8_t *);
@@ -179,6 +195,8 @@ static void receive_one(struct sl_worker *worker, struct rte_mbuf *m, uint32_t p
 	pkt->in_port = (uint16_t)port;
 	pkt->headroom = rte_pktmbuf_headroom(m);
 	sl_forward_classify(&worker->fw, pkt);
+	if (is_trunk && pkt->in_port != port)
+		count_vlan(worker, pkt);
 	if (likely(pkt->verdict == SL_VERDICT_DECIDE))
 		queue_decision(worker, pkt);
 	else
@@ -202,8 +220,13 @@ static uint32_t receive(struct sl_worker *worker, uint32_t port, uint32_t queue)
 	sl_stat_add(&worker->stats->rx_pkts, n);
 	sl_stat_add(&stats->rx_pkts, n);
 	sl_stat_add(&stats->rx_bytes, n_bytes);
+	if (unlikely(worker->io->ports->ports[port].is_trunk)) {
+		for (uint16_t i = 0; i < n; i++)
+			receive_one(worker, pkts[i], port, true);
+		return n;
+	}
 	for (uint16_t i = 0; i < n; i++)
-		receive_one(worker, pkts[i], port);
+		receive_one(worker, pkts[i], port, false);
 	return n;
 }
 
@@ -370,6 +393,7 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 		.flows = sl_flow_table_init(worker->flow_memory, worker->flow_bytes, &flow_params),
 		.frags = worker->frags,
 		.routes = params->routes,
+		.links = io->links,
 		.neighs = params->neighs,
 		.others_load = params->others_load,
 		.others_vip_load = params->others_vip_load,

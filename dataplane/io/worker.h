@@ -33,6 +33,7 @@ struct sl_worker;
 
 struct sl_io {
 	struct sl_ports *ports;
+	const struct sl_links *links; // NULL: plain devices
 	uint32_t n_workers;
 	bool is_sleepy;                                                 // idle: sleep
 	struct rte_ring *rings[SL_MAX_WORKERS + 1][SL_MAX_WORKERS + 1]; // [to][from]

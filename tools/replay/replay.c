@@ -72,6 +72,7 @@ static int worker_new(struct sl_replay *rp, uint32_t index, uint64_t seed)
 		.flows = sl_flow_table_init(w->flow_memory, flow_bytes, &params),
 		.frags = w->frags,
 		.routes = &rp->routes,
+		.links = &rp->links,
 		.neighs = &rp->neighs,
 		.others_load = w->others_load,
 		.own_load = w->loads,
@@ -113,6 +114,7 @@ static int init_tables(struct sl_replay *rp, const struct sl_replay_params *para
 	rp->limits->key =
 		(struct sl_hash_key){sl_mix64(params->seed + 3), sl_mix64(params->seed + 4)};
 	sl_neigh_init(&rp->neighs, rows, index, params->seed);
+	rp->neighs.careful_ports = sl_links_careful(&rp->links);
 	sl_registry_init(&rp->backends, backends, n_backends);
 	sl_registry_init(&rp->vips, vips, n_vips);
 	rp->n_kernel = params->n_kernel;
@@ -149,7 +151,9 @@ struct sl_replay *sl_replay_new(const struct sl_replay_params *params, char *rea
 		         "route %u: via is in no connected network of a port", bad + 1);
 		goto err_free;
 	}
-	err = init_tables(rp, params);
+	err = sl_links_init(&rp->links, &rp->config);
+	if (err == 0)
+		err = init_tables(rp, params);
 	if (err != 0)
 		goto err_memory;
 	return rp;
@@ -179,6 +183,7 @@ void sl_replay_free(struct sl_replay *rp)
 	free(rp->backends.slots);
 	free(rp->vips.slots);
 	free(rp->limits);
+	sl_links_fini(&rp->links);
 	free((void *)rp->kernel);
 	free(rp);
 }
@@ -401,6 +406,7 @@ enum sl_replay_end sl_replay_packet(struct sl_replay *rp, uint8_t *frame, uint32
 	}
 	w->fw.snap = rp->snap;
 	sl_forward_classify(&w->fw, &pkt);
+	record.in_port = pkt.in_port;
 	if (pkt.verdict == SL_VERDICT_DECIDE || pkt.verdict == SL_VERDICT_HANDOFF) {
 		w = decide(rp, &pkt, &was);
 		if (rp->told != NULL)
