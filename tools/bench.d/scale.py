@@ -98,7 +98,7 @@ def storm(make_subject, directory, pairs):
 
 
 def reload(make_subject, directory, pairs):
-    row = change(make_subject, directory, 1000, 10, ("reload", 5), pairs, TURN_MS)
+    row = change(make_subject, directory, 1000, 10, ("reload", 8), pairs, TURN_MS)
     row["reload_us"] = of_all(row["sent"], "reload_us")
     show_change(row)
     print(f"       check, build and acknowledge: p50 {row['reload_us']['p50'] / 1e3:.1f} ms, max "
