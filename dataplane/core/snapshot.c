@@ -176,7 +176,9 @@ static int fill_vips(struct store *s, const struct sl_snap_inputs *in)
 		};
 	}
 	err = fill_acls(s, in->config);
-	return err != 0 ? err : snap_index_init(&s->index, s->vips, in->config->n_vips);
+	if (err == 0)
+		err = snap_index_init(&s->index, s->vips, in->config->n_vips);
+	return err != 0 ? err : snap_index_add_speakers(&s->index, s->vips, in->config);
 }
 
 // A backend that no route leads to keeps MTU 0; its packets end as no_route.
@@ -308,6 +310,8 @@ static int fill_pools(struct store *s, const struct sl_snap_inputs *in,
 
 			pool->has_capacity |= b->weight_milli > 0;
 			pool->weights_milli += b->weight_milli;
+			while (pool->weight_top_milli < b->weight_milli)
+				pool->weight_top_milli = 2 * pool->weight_top_milli + 1;
 			scratch[m] = (struct sl_pick_member){
 				.id = b->id,
 				.weight_milli = b->weight_milli,

@@ -20,7 +20,7 @@
 #include "sluice/types.h"
 
 #define SL_STATS_MAGIC   UINT64_C(0x534c555354415431) // "SLUSTAT1"
-#define SL_STATS_VERSION 1
+#define SL_STATS_VERSION 2
 
 typedef _Atomic uint64_t sl_stat; // one writer, relaxed
 
@@ -71,9 +71,11 @@ struct sl_stats_vip {
 	sl_stat c2s_bytes;
 	sl_stat s2c_pkts;
 	sl_stat s2c_bytes;
-	sl_stat refused; // new flows that got no backend: limits count here too
-	sl_stat flows;   // in the table now
-	sl_stat denied;  // new flows that the allow and deny lists kept out
+	sl_stat refused;        // new flows that got no backend: limits count here too
+	sl_stat flows;          // in the table now
+	sl_stat denied;         // new flows that the allow and deny lists kept out
+	sl_stat stateless_pkts; // forwarded without a flow, for want of room
+	sl_stat spare[7];
 };
 
 struct sl_stats_slot {
