@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside of the flow table, shared by flow.c, flow_index.c, flow_wheel.c and flow_sound.c.
+// Inside of the flow table, shared by flow*.c.
 //
 // Region:  header | buckets | entries | v6 lines, each from a 64-byte boundary. Everything but the
 //          callback at the end of the header is indices and offsets, valid in any process.
@@ -9,6 +9,10 @@
 #define SLUICE_CORE_FLOW_PRIVATE_H
 
 #include <stdalign.h>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "flow.h"
 
@@ -108,6 +112,50 @@ static inline uint32_t flow_other_bucket(const struct sl_flow_table *ft, uint32_
 	uint64_t spread = (uint64_t)tag * UINT64_C(0x9e3779b97f4a7c15);
 
 	return bucket ^ (((uint32_t)(spread >> 32) | 1) & ft->bucket_mask);
+}
+
+// Bit w is set when way w holds the tag.
+static inline unsigned int flow_match_tags(const struct flow_bucket *b, uint16_t tag)
+{
+#if defined(__SSE2__)
+	__m128i tags = _mm_load_si128((const __m128i *)(const void *)b->tags);
+	__m128i hits = _mm_cmpeq_epi16(tags, _mm_set1_epi16((short)tag));
+
+	return (unsigned int)_mm_movemask_epi8(_mm_packs_epi16(hits, _mm_setzero_si128()));
+#else
+	unsigned int hits = 0;
+
+	for (unsigned int w = 0; w < FLOW_WAYS; w++)
+		hits |= (unsigned int)(b->tags[w] == tag) << w;
+	return hits;
+#endif
+}
+
+static inline bool flow_matches_v4(const struct sl_flow *f, enum sl_dir dir,
+                                   const struct flow_key_v4 *key)
+{
+	const struct sl_pair_v4 pair = sl_flow_pair_v4(f, dir);
+
+	return pair.addresses_be == key->addresses_be && pair.ports_be == (uint32_t)key->rest &&
+	       f->proto == key->rest >> 32 && !(f->flags & SL_FLOW_IS_V6);
+}
+
+static inline bool flow_matches(const struct sl_flow_table *ft, uint32_t ref,
+                                const struct sl_tuple *t)
+{
+	const struct sl_flow *f = flow_at(ft, ref >> 1);
+	const struct sl_flow_v6 *v6 = flow_v6_at(ft, ref >> 1);
+	const enum sl_dir dir = (enum sl_dir)(ref & 1);
+	const struct flow_key_v4 key = flow_key_v4(t);
+
+	if (!(f->flags & SL_FLOW_IS_V6))
+		return flow_matches_v4(f, dir, &key) && sl_ip_is_v4(&t->src) &&
+		       sl_ip_is_v4(&t->dst);
+	if (f->proto != t->proto || sl_flow_pair_v4(f, dir).ports_be != (uint32_t)key.rest)
+		return false;
+	if (dir == SL_DIR_C2S)
+		return sl_ip_equal(&v6->client, &t->src) && sl_ip_equal(&v6->vip, &t->dst);
+	return sl_ip_equal(&v6->backend, &t->src) && sl_ip_equal(&v6->local, &t->dst);
 }
 
 // flow_index.c: the buckets.

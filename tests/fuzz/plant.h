@@ -31,6 +31,7 @@ struct plant *plant_new(const struct plant_params *params);
 // Each takes as many bytes as it needs.
 void plant_packet(struct plant *plant, struct fuzz_input *in);
 void plant_wait(struct plant *plant, struct fuzz_input *in);
+void plant_wait_shortly(struct plant *plant, struct fuzz_input *in); // at most 250 ms
 void plant_configure(struct plant *plant, struct fuzz_input *in);
 
 // One of the three, by the next byte.

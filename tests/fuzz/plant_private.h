@@ -9,6 +9,8 @@
 #define PLANT_ASKED 32
 #define PLANT_POOLS 6
 
+#define PLANT_HEADROOM 96 // more than any tunnel takes
+
 struct plant_sent {
 	uint8_t frame[512];
 	uint32_t n_bytes;
