@@ -256,7 +256,7 @@ static json_t *view_vip(struct sl_daemon *daemon, const struct sl_model_vip *vip
 
 	sl_stats_reader_vip(daemon->stats, vip->id, &totals, &rate_per_s);
 	return json_pack(
-		"{s:s, s:s, s:o, s:s, s:s, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
+		"{s:s, s:s, s:o, s:s, s:s, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
 		"name", vip->name, "address", sl_name_of_ip(&vip->address, address), "ports",
 		view_ports(model, vip), "protocol", sl_name_of_proto(vip->proto), "pool",
 		model->pools[vip->pool].name, "flows_new_total", integer(totals.flows_new),
@@ -264,8 +264,8 @@ static json_t *view_vip(struct sl_daemon *daemon, const struct sl_model_vip *vip
 		"rx_bytes_total", integer(totals.c2s_bytes), "tx_packets_total",
 		integer(totals.s2c_pkts), "tx_bytes_total", integer(totals.s2c_bytes),
 		"refused_total", integer(totals.refused), "flows", integer(totals.flows),
-		"denied_total", integer(totals.denied), "affinity",
-		sl_name_of_affinity(vip->affinity));
+		"denied_total", integer(totals.denied), "stateless_packets_total",
+		integer(totals.stateless_pkts), "affinity", sl_name_of_affinity(vip->affinity));
 }
 
 json_t *sl_view_vips(struct sl_daemon *daemon)

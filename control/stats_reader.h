@@ -20,7 +20,7 @@ struct sl_backend_totals {
 struct sl_vip_totals {
 	uint64_t flows_new;
 	uint64_t c2s_pkts, c2s_bytes, s2c_pkts, s2c_bytes;
-	uint64_t refused, flows, denied;
+	uint64_t refused, flows, denied, stateless_pkts;
 };
 
 struct sl_port_totals {

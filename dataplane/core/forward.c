@@ -15,6 +15,7 @@ void sl_forward_init(struct sl_forwarder *fw)
 		fw->cursors[row] = sl_pick_turns_start(fw->worker);
 	fw->is_simple = fw->links == NULL || !fw->links->has_vlans;
 	sl_toobig_bucket_init(&fw->too_bigs, fw->now);
+	fw->stateless_until = fw->now;
 	fw->next_outer_id = (uint16_t)fw->worker;
 	// Start somewhere else after each restart: peers may still remember the old ports.
 	fw->next_local_port = (uint32_t)sl_mix64(fw->steer_seed + fw->worker);
@@ -84,15 +85,19 @@ void sl_forward_leave_towards(struct sl_forwarder *fw, struct sl_pkt *pkt, const
 	forward_leave_by_hop(fw, pkt, hop);
 }
 
-void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,
-                                 const struct sl_flow *flow, const struct sl_ip *backend)
+void sl_forward_leave_by(struct sl_forwarder *fw, struct sl_pkt *pkt, uint16_t hop,
+                         const struct sl_ip *dst)
 {
-	const uint16_t hop = forward_backend_hop(fw, flow);
-
 	if (hop != SL_NEIGH_NONE)
 		forward_leave_by_hop(fw, pkt, hop);
 	else
-		sl_forward_leave_towards(fw, pkt, backend, NULL);
+		sl_forward_leave_towards(fw, pkt, dst, NULL);
+}
+
+void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                                 const struct sl_flow *flow, const struct sl_ip *backend)
+{
+	sl_forward_leave_by(fw, pkt, forward_backend_hop(fw, flow), backend);
 }
 
 // The packet is not changed, so where it goes is only in the flow.

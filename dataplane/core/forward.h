@@ -13,6 +13,7 @@
 //          appliance and every restart agrees on the backend), else dropped as no_flow. A RST never
 //          makes a flow. A flow whose backend was removed keeps going to it.
 // Splice:  a TCP flow with SL_FLOW_IS_SPLICED has its numbers shifted both ways (splice.h).
+// Full:    where no entry can be had, nat and direct return go on without (forward_stateless.c).
 // Time:    now is in flow-table ticks, a parameter.
 // Thread:  everything in struct sl_forwarder belongs to one worker, but for what is marked.
 #ifndef SLUICE_CORE_FORWARD_H
@@ -71,7 +72,8 @@ struct sl_forwarder {
 	struct sl_icmp_bucket errors; // ICMP errors we have made
 	uint32_t least_cursor;        // of weighted and maglev pools at their limit
 	struct sl_toobig_bucket too_bigs;
-	uint16_t next_outer_id;         // of tunnels; steps by n_workers, so that two never agree
+	uint32_t stateless_until; // connections may be about that have no flow for want of room
+	uint16_t next_outer_id;   // of tunnels; steps by n_workers, so that two never agree
 	uint32_t cursors[SL_MAX_POOLS]; // weighted turns and least-connections, by pool row
 	struct sl_forward_sum sums[SL_MAX_POOLS];
 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Between the parts of the forwarder: whose a packet is (forward_classify.c), packets of known
 // flows (forward.c), the making of new ones (forward_new.c, forward_pick.c), tunnels
-// (forward_tunnel.c), connections whose ends count differently (forward_splice.c).
+// (forward_tunnel.c), packets for whose flow there is no room (forward_stateless.c), connections
+// whose ends count differently (forward_splice.c).
 #ifndef SLUICE_CORE_FORWARD_PRIVATE_H
 #define SLUICE_CORE_FORWARD_PRIVATE_H
 
@@ -79,6 +80,28 @@ bool sl_forward_splice(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_fl
 void sl_forward_leave_with_care(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_neigh *row,
                                 uint64_t word);
 
+// The same without a flow, to this backend.
+void sl_forward_into_tunnel(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                            const struct sl_snap_backend *be, bool is_gue);
+
+// forward_stateless.c: there is no room for a flow, so the packet goes where its hash says, if its
+// service can do without (else it is dropped as table_full).
+void sl_forward_stateless(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                          const struct sl_snap_vip *vip);
+
+// Nobody has this packet's flow, and it may make none: does it belong to a connection that was
+// forwarded that way (vip: the service it goes to, or NULL)? True when it was, its verdict is set.
+bool sl_forward_stateless_rest(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                               const struct sl_snap_vip *vip);
+
+// forward_pick.c: the same backend for every packet of a connection, as long as weights stay; no
+// limit leads away from it. SL_NO_BACKEND when none takes new flows.
+uint16_t sl_forward_pick_stateless(const struct sl_forwarder *fw, const struct sl_snap_vip *vip,
+                                   const struct sl_pkt *pkt);
+
+// By hop, a row of neighbours, or SL_NEIGH_NONE: by the route to dst.
+void sl_forward_leave_by(struct sl_forwarder *fw, struct sl_pkt *pkt, uint16_t hop,
+                         const struct sl_ip *dst);
 void sl_forward_leave_to_client(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow);
 void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,
                                  const struct sl_flow *flow, const struct sl_ip *backend);

@@ -25,7 +25,7 @@
 	X(VIP_LIMIT, "vip_limit", "the VIP is at its limits.flows or limits.new-flows")            \
 	X(SOURCE_LIMIT, "source_limit", "the client's prefix is at limits.source-new-flows")       \
 	X(DENIED, "denied", "the VIP's allow and deny lists keep this client out")                 \
-	X(TABLE_FULL, "table_full", "no room for a flow; raise flows in dataplane.yaml")           \
+	X(TABLE_FULL, "table_full", "no room for a flow, and fullnat needs one; raise flows")      \
 	X(NO_PORT, "no_port", "no free local port (fullnat), or client port in use there (nat)")   \
 	X(NO_LOCAL_ADDRESS, "no_local_address",                                                    \
 	  "fullnat and tunnels need a port address of the backend's family")                       \

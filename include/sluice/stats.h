@@ -73,9 +73,11 @@ struct sl_stats_vip {
 	sl_stat c2s_bytes;
 	sl_stat s2c_pkts;
 	sl_stat s2c_bytes;
-	sl_stat refused; // new flows that got no backend: limits count here too
-	sl_stat flows;   // in the table now
-	sl_stat denied;  // new flows that the allow and deny lists kept out
+	sl_stat refused;        // new flows that got no backend: limits count here too
+	sl_stat flows;          // in the table now
+	sl_stat denied;         // new flows that the allow and deny lists kept out
+	sl_stat stateless_pkts; // forwarded without a flow, for want of room
+	sl_stat spare[7];
 };
 
 struct sl_stats_slot {
