@@ -178,7 +178,8 @@ static void fill(struct sl_flow_table *ft, uint32_t entry, const struct sl_flow_
 		.backend_port_be = is_dsr ? new->c2s.dport_be : new->s2c.sport_be,
 		.proto = new->c2s.proto,
 		.state = SL_FLOW_NEW,
-		.flags = new->flags &(SL_FLOW_IS_DSR | SL_FLOW_IS_FULLNAT | SL_FLOW_IS_TUNNEL),
+		.flags = new->flags &(SL_FLOW_IS_DSR | SL_FLOW_IS_FULLNAT | SL_FLOW_IS_TUNNEL |
+	                              SL_FLOW_IS_STICKY),
 		.backend = new->backend,
 		.backend_generation = new->backend_generation,
 		.vip = new->vip,

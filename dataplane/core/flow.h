@@ -35,7 +35,8 @@ enum sl_flow_flag {
 	SL_FLOW_IS_IPIP = 8,    // with IS_DSR: packets travel inside others, and
 	SL_FLOW_IS_GUE = 16,    // the backend may be of the other family
 	SL_FLOW_IS_TUNNEL = SL_FLOW_IS_IPIP | SL_FLOW_IS_GUE,
-	SL_FLOW_USED = 128, // entry is allocated
+	SL_FLOW_IS_STICKY = 32, // its VIP keeps clients on their backends (persist.h)
+	SL_FLOW_USED = 128,     // entry is allocated
 };
 
 // Addresses are 0 here and in the v6 line for IPv6. Ports and addresses as in packets.

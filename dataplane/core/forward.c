@@ -30,8 +30,11 @@ void sl_forward_flow_gone(void *ctx, const struct sl_flow *flow, bool is_evictio
 	struct sl_forwarder *fw = ctx;
 	struct sl_stats_vip *vip = &fw->vip_stats[flow->vip];
 
-	if (!sl_flow_is_over(flow->state))
+	if (!sl_flow_is_over(flow->state)) {
 		sl_forward_load(fw, flow, -1);
+		if ((flow->flags & SL_FLOW_IS_STICKY) && sl_flow_is_confirmed(flow->state))
+			sl_forward_remember_end(fw, flow);
+	}
 	__atomic_store_n(&fw->entries[flow->backend], fw->entries[flow->backend] - 1,
 	                 __ATOMIC_RELAXED);
 	sl_stat_set(&fw->stats->flows, sl_stat_get(&fw->stats->flows) - 1);
@@ -147,6 +150,18 @@ static inline bool is_midstream(const struct sl_flow *flow, const struct sl_pkt 
 	       !(pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_FIN | SL_TCP_RST));
 }
 
+// What a VIP that keeps its clients learns from a flow that leaves its state for next.
+static void track_client(struct sl_forwarder *fw, struct sl_flow *flow, uint8_t next,
+                         const struct sl_pkt *pkt, enum sl_dir dir)
+{
+	if (next == SL_FLOW_ANSWERED)
+		sl_forward_note_syn_ack(flow, pkt);
+	else if (!sl_flow_is_confirmed(flow->state) && next != SL_FLOW_RESET && dir == SL_DIR_C2S)
+		sl_forward_remember(fw, flow, pkt);
+	else if (sl_flow_is_over(next) && sl_flow_is_confirmed(flow->state))
+		sl_forward_remember_end(fw, flow);
+}
+
 static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct sl_flow *flow,
                                                 const struct sl_pkt *pkt, enum sl_dir dir)
 {
@@ -159,6 +174,8 @@ static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct 
 	}
 	if (next == old)
 		return;
+	if (flow->flags & SL_FLOW_IS_STICKY)
+		track_client(fw, flow, next, pkt, dir);
 	if (sl_flow_is_over(next) != sl_flow_is_over(old)) // a revived flow counts again
 		sl_forward_load(fw, flow, sl_flow_is_over(next) ? -1 : 1);
 	sl_flow_set_state(fw->flows, flow, next, fw->now);
@@ -166,12 +183,15 @@ static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct 
 
 // UDP: an answer or a third packet confirms; DSR never sees answers.
 #define UDP_CONFIRM_PKTS 3
-static void track_udp(struct sl_forwarder *fw, struct sl_flow *flow, enum sl_dir dir)
+static void track_udp(struct sl_forwarder *fw, struct sl_flow *flow, const struct sl_pkt *pkt,
+                      enum sl_dir dir)
 {
 	if (flow->state != SL_FLOW_NEW)
 		return;
 	if (dir == SL_DIR_C2S && ++flow->spare < UDP_CONFIRM_PKTS)
 		return;
+	if (flow->flags & SL_FLOW_IS_STICKY)
+		sl_forward_remember(fw, flow, pkt);
 	sl_flow_set_state(fw->flows, flow, SL_FLOW_OPEN, fw->now);
 }
 
@@ -242,7 +262,7 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 		if (!is_midstream(flow, pkt))
 			track_tcp(fw, flow, pkt, dir);
 	} else if (pkt->kind == SL_PKT_UDP) {
-		track_udp(fw, flow, dir);
+		track_udp(fw, flow, pkt, dir);
 	}
 	if (flow->last_seen != fw->now) // most have it; a line not written need not be written back
 		flow->last_seen = fw->now;

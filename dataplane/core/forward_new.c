@@ -95,7 +95,8 @@ static struct sl_flow *make_flow(struct sl_forwarder *fw, struct sl_pkt *pkt,
 	const struct sl_snap_backend *be = &fw->snap->backends[backend];
 	struct sl_flow_new new = {
 		.c2s = pkt->tuple,
-		.flags = pkt->is_v6 ? SL_FLOW_IS_V6 : 0,
+		.flags = (pkt->is_v6 ? SL_FLOW_IS_V6 : 0) |
+	                 (vip->persist_s != 0 ? SL_FLOW_IS_STICKY : 0),
 		.backend = backend,
 		.backend_generation = be->generation,
 		.vip = vip->slot,

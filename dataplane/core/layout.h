@@ -47,6 +47,7 @@
 #define SL_FRAG_UNIT_BYTES  8  // of offsets, and of every length but the last
 #define SL_TCP_BYTES        20 // without options
 #define SL_TCP_OFF_SEQ      4
+#define SL_TCP_OFF_ACK      8
 #define SL_TCP_OFF_DATA     12 // upper four bits: header length in units of 4 bytes
 #define SL_TCP_OFF_FLAGS    13
 #define SL_TCP_OFF_CSUM     16

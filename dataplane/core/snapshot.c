@@ -170,6 +170,8 @@ static int fill_vips(struct store *s, const struct sl_snap_inputs *in)
 			.port_last = row->port_last,
 			.proto = row->proto,
 			.affinity = row->affinity,
+			.persist_bits = row->persist_bits,
+			.persist_s = row->persist_s,
 			.limit_flows = row->limit_flows,
 			.rate = sl_limit_rate_of(row->limit_new_flows_per_s),
 			.source_rate = sl_limit_rate_of(row->source_new_flows_per_s),

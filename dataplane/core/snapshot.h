@@ -60,12 +60,13 @@ struct sl_snap_vip {
 	uint16_t port_first, port_last; // host order
 	uint8_t proto;
 	uint8_t affinity; // enum sl_affinity
-	uint8_t zero[2];
+	uint8_t persist_bits;
+	uint8_t zero;
 	uint32_t limit_flows; // 0 = none
 	struct sl_limit_rate rate, source_rate;
 	const struct sl_acl_range *acl;
-	uint32_t n_acl; // 0 admits everybody
-	uint32_t zero2;
+	uint32_t n_acl;     // 0 admits everybody
+	uint32_t persist_s; // 0 = none
 };
 
 struct sl_snapshot {
