@@ -95,8 +95,7 @@ static struct sl_flow *make_flow(struct sl_forwarder *fw, struct sl_pkt *pkt,
 	const struct sl_snap_backend *be = &fw->snap->backends[backend];
 	struct sl_flow_new new = {
 		.c2s = pkt->tuple,
-		.flags = (pkt->is_v6 ? SL_FLOW_IS_V6 : 0) |
-	                 (vip->persist_s != 0 ? SL_FLOW_IS_STICKY : 0),
+		.flags = pkt->is_v6 ? SL_FLOW_IS_V6 : 0,
 		.backend = backend,
 		.backend_generation = be->generation,
 		.vip = vip->slot,
@@ -114,6 +113,10 @@ static struct sl_flow *make_flow(struct sl_forwarder *fw, struct sl_pkt *pkt,
 	if (flow == NULL)
 		return NULL;
 	flow->client_hop = SL_NEIGH_NONE;
+	if (vip->is_measured && fw->measure != NULL && pkt->kind == SL_PKT_TCP) {
+		flow->flags |= SL_FLOW_IS_MEASURED;
+		sl_measure_open(fw->measure, flow, pkt, fw->now_ns);
+	}
 	sl_forward_load(fw, flow, 1);
 	__atomic_store_n(&fw->entries[backend], fw->entries[backend] + 1, __ATOMIC_RELAXED);
 	sl_stat_add(&fw->backend_stats[backend].flows_new, 1);
@@ -203,7 +206,10 @@ void sl_forward_miss(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		flow = make_elsewhere(fw, pkt, vip);
 	if (flow == NULL)
 		return;
-	if (pkt->kind == SL_PKT_TCP && !is_syn(pkt))
-		sl_flow_set_state(fw->flows, flow, SL_FLOW_OPEN, fw->now); // picked up mid-stream
+	if (pkt->kind == SL_PKT_TCP && !is_syn(pkt)) { // met in its middle
+		sl_flow_set_state(fw->flows, flow, SL_FLOW_PICKED, fw->now);
+		if (flow->flags & SL_FLOW_IS_DSR)
+			flow->picked_tick = fw->now;
+	}
 	sl_forward_hit(fw, pkt, flow, SL_DIR_C2S);
 }

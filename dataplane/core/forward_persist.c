@@ -70,18 +70,23 @@ static struct sl_persist_backend backend_of(const struct sl_flow *flow)
 	                                   .generation = (uint8_t)flow->backend_generation};
 }
 
-void sl_forward_note_syn_ack(struct sl_flow *flow, const struct sl_pkt *pkt)
+// Has the client heard the backend? Nobody can tell where replies bypass us, in UDP, and where the
+// two ends count differently: there the field belongs to the splice.
+static bool can_tell(const struct sl_flow *flow)
 {
-	flow->spare = pkt->tcp_seq + 1;
+	return flow->proto == IPPROTO_TCP && !(flow->flags & (SL_FLOW_IS_DSR | SL_FLOW_IS_SPLICED));
 }
 
-// Has the client seen what the backend sent? Where replies bypass us, and in UDP, nobody can tell.
-static bool is_proven(const struct sl_flow *flow, const struct sl_pkt *pkt)
+void sl_forward_note_syn_ack(struct sl_flow *flow, const struct sl_pkt *pkt)
 {
-	if (pkt->kind != SL_PKT_TCP || (flow->flags & SL_FLOW_IS_DSR))
-		return true;
+	if (can_tell(flow))
+		flow->heard_ack = pkt->tcp_seq + 1;
+}
+
+static bool has_heard(const struct sl_flow *flow, const struct sl_pkt *pkt)
+{
 	return (pkt->tcp_flags & SL_TCP_ACK) &&
-	       sl_load32_host(pkt->data + pkt->l4_off + SL_TCP_OFF_ACK) - flow->spare <=
+	       sl_load32_host(pkt->data + pkt->l4_off + SL_TCP_OFF_ACK) - flow->heard_ack <=
 	               ACK_AHEAD_BYTES;
 }
 
@@ -108,13 +113,16 @@ static void put(struct sl_forwarder *fw, const struct sl_flow *flow, bool is_end
 
 void sl_forward_remember(struct sl_forwarder *fw, struct sl_flow *flow, const struct sl_pkt *pkt)
 {
-	if (is_proven(flow, pkt))
-		put(fw, flow, false);
-	else
-		flow->flags &= (uint8_t)~SL_FLOW_IS_STICKY; // nor when it ends
+	if (can_tell(flow)) {
+		flow->heard_ack = has_heard(flow, pkt) ? 0 : 1;
+		if (flow->heard_ack != 0)
+			return;
+	}
+	put(fw, flow, false);
 }
 
 void sl_forward_remember_end(struct sl_forwarder *fw, const struct sl_flow *flow)
 {
-	put(fw, flow, true);
+	if (!can_tell(flow) || flow->heard_ack == 0)
+		put(fw, flow, true);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Between the parts of the forwarder: whose a packet is (forward_classify.c), packets of known
 // flows (forward.c), the making of new ones (forward_new.c, forward_pick.c), tunnels
-// (forward_tunnel.c).
+// (forward_tunnel.c), connections whose ends count differently (forward_splice.c).
 #ifndef SLUICE_CORE_FORWARD_PRIVATE_H
 #define SLUICE_CORE_FORWARD_PRIVATE_H
 
@@ -50,8 +50,8 @@ bool sl_forward_take_rate(struct sl_forwarder *fw, const struct sl_snap_pool *po
 uint16_t sl_forward_persisted(struct sl_forwarder *fw, const struct sl_snap_vip *vip,
                               const struct sl_ip *client);
 
-// Of a sticky flow: the backend's SYN-ACK passes; this packet has confirmed it; it was confirmed
-// and is over.
+// While some VIP keeps clients, of all flows: the backend's SYN-ACK passes; this packet has
+// confirmed the flow; it was confirmed and is over.
 void sl_forward_note_syn_ack(struct sl_flow *flow, const struct sl_pkt *pkt);
 void sl_forward_remember(struct sl_forwarder *fw, struct sl_flow *flow, const struct sl_pkt *pkt);
 void sl_forward_remember_end(struct sl_forwarder *fw, const struct sl_flow *flow);
@@ -74,6 +74,11 @@ static inline const struct sl_snap_backend *sl_forward_backend_of(const struct s
 // A packet of a tunnel's flow, or an ICMP error about one: encapsulate and send, answer with
 // "too big", or drop. pkt->hash is that of the flow's tuple.
 void sl_forward_through_tunnel(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow);
+
+// forward_splice.c: a packet of a flow with SL_FLOW_IS_SPLICED, as it came: its numbers become
+// those of its receiver. False when it ends here: its verdict is set.
+bool sl_forward_splice(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
+                       enum sl_dir dir);
 
 void sl_forward_leave_to_client(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow);
 void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,

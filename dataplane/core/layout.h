@@ -96,4 +96,10 @@ static inline void sl_store16_host(uint8_t *at, uint16_t value)
 	sl_store16(at, htons(value));
 }
 
+static inline void sl_store32_host(uint8_t *at, uint32_t value)
+{
+	value = htonl(value);
+	memcpy(at, &value, sizeof(value));
+}
+
 #endif

@@ -13,9 +13,9 @@
 // Full:    a bucket without a free word gives up the entry that would end first; that client is
 //          picked for anew as if it had none. No allocation, no list, no scan beyond a bucket.
 // Attack:  only a confirmed flow makes an entry: of TCP one whose client has acknowledged the
-//          backend's SYN by number (forward_persist.c), so that a spoofed source cannot. UDP and
-//          direct return have no such proof; there a flood can push out others' entries, which
-//          costs them their persistence and nothing else.
+//          backend's SYN by number (forward_persist.c), so that a spoofed source cannot. UDP,
+//          direct return and spliced connections have no such proof here; there a flood can push
+//          out others' entries, which costs them their persistence and nothing else.
 // Chance:  two clients of one bucket have equal bits once in 2^18; the one then follows the other
 // to
 //          a backend of the same pool. An entry nobody touches comes back for its timeout after 194

@@ -286,10 +286,28 @@ void sl_ipc_server_poll(struct sl_ipc_server *server, uint64_t now_ns)
 {
 	accept_clients(server);
 	finish_waiting(server, now_ns);
-	for (uint32_t i = 0; i < SL_IPC_MAX_CLIENTS; i++) {
-		if (server->pub->is_waiting)
-			return; // one publication at a time; the others' messages stay queued
+	if (server->pub->is_waiting)
+		return;
+	for (uint32_t n = 0; n < SL_IPC_MAX_CLIENTS; n++) {
+		uint32_t i = server->next_client++ % SL_IPC_MAX_CLIENTS;
+
 		if (server->clients[i] >= 0)
 			serve_client(server, i, now_ns);
+		if (server->pub->is_waiting)
+			return; // one publication at a time; the others' messages stay queued
 	}
+}
+
+uint32_t sl_ipc_server_fds(const struct sl_ipc_server *server, struct pollfd *fds)
+{
+	uint32_t n = 0;
+
+	if (server->pub->is_waiting)
+		return 0;
+	fds[n++] = (struct pollfd){.fd = server->listen_fd, .events = POLLIN};
+	for (uint32_t i = 0; i < SL_IPC_MAX_CLIENTS; i++) {
+		if (server->clients[i] >= 0)
+			fds[n++] = (struct pollfd){.fd = server->clients[i], .events = POLLIN};
+	}
+	return n;
 }

@@ -68,6 +68,25 @@ static void require_right_csums(const uint8_t *frame, uint32_t n_bytes)
 	abort();
 }
 
+static bool is_question(const uint8_t *frame)
+{
+	uint32_t type = sl_load16_host(frame + SL_ETH_OFF_TYPE);
+
+	return type == SL_ETHERTYPE_ARP
+	               ? frame[21] == 1
+	               : type == SL_ETHERTYPE_IPV6 && frame[20] == 58 && frame[54] == 135;
+}
+
+// No amplification: what is made because of a packet is one answer at most, and not longer. Frames
+// as they are, but for the padding of short ones; questions to neighbours have their own limits.
+static void require_no_more(struct plant *plant, const uint8_t *frame, uint32_t n_bytes)
+{
+	if (is_question(frame))
+		return;
+	FUZZ_REQUIRE(plant->n_answers++ == 0);
+	FUZZ_REQUIRE(n_bytes <= (plant->given_bytes < 60 ? 60 : plant->given_bytes));
+}
+
 // What leaves is ours to answer for.
 static void told(void *ctx, const struct sl_replay_record *record, const uint8_t *frame,
                  uint32_t n_bytes)
@@ -83,6 +102,8 @@ static void told(void *ctx, const struct sl_replay_record *record, const uint8_t
 	FUZZ_REQUIRE(memcmp(frame + 6, plant_macs[record->out_port], 6) == 0);
 	if (plant->params.is_trusting)
 		require_right_csums(frame, n_bytes);
+	if (record->n == 0)
+		require_no_more(plant, frame, n_bytes);
 	if (n_bytes > sizeof(sent->frame))
 		return;
 	if (record->n != 0)

@@ -289,6 +289,8 @@ void plant_give(struct plant *plant, const uint8_t *whole, size_t n_bytes, uint1
 	FUZZ_REQUIRE(room != NULL);
 	memcpy(room + PLANT_HEADROOM, whole, n_bytes);
 	plant->now_ns += 1000;
+	plant->given_bytes = n_bytes;
+	plant->n_answers = 0;
 	end = sl_replay_packet(plant->replay, room + PLANT_HEADROOM, (uint32_t)n_bytes, in_port,
 	                       plant->now_ns);
 	FUZZ_REQUIRE(end < SL_REPLAY_END_COUNT);

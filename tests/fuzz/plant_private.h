@@ -25,6 +25,8 @@ struct plant {
 	uint32_t next_sent, n_builds;
 	struct plant_sent asked[PLANT_ASKED]; // ARP and ND questions that nobody has answered
 	uint32_t n_asked;
+	size_t given_bytes; // of the packet that is being decided
+	uint32_t n_answers; // to it
 };
 
 // Give the replay a whole frame.

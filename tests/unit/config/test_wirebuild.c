@@ -116,6 +116,7 @@ START_TEST(each_port_range_is_one_vip_row)
 		ck_assert(sl_ip_is_v4(&row->address));
 		ck_assert_uint_eq(row->address.bytes[15], expected[i].last_byte);
 		ck_assert_uint_eq(row->affinity, expected[i].affinity);
+		ck_assert_uint_eq(row->is_measured, i < 2); // on by default, for TCP
 		ck_assert_uint_eq(row->limit_flows, i < 2 ? 5000 : 0);
 		ck_assert_uint_eq(row->limit_new_flows_per_s, i < 2 ? 50 : 0);
 		ck_assert_uint_eq(row->source_new_flows_per_s, i < 2 ? 2000 : 0);
@@ -123,7 +124,7 @@ START_TEST(each_port_range_is_one_vip_row)
 		ck_assert_uint_eq(row->n_prefixes, i < 2 ? 2 : 0);
 		ck_assert_uint_eq(row->persist_s, i < 2 ? 600 : 0);
 		ck_assert_uint_eq(row->persist_bits, i < 2 ? 24 : 0);
-		ck_assert_uint_eq(row->zero, 0);
+		ck_assert_uint_eq(row->zero2, 0);
 	}
 	fixture_free(&f);
 }
