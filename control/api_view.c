@@ -277,6 +277,14 @@ json_t *sl_view_vips(struct sl_daemon *daemon)
 	return json_pack("{s:o}", "items", items);
 }
 
+static json_t *view_persistence(const struct sl_stats_summary *summary)
+{
+	return json_pack(
+		"{s:o, s:o, s:o, s:o}", "followed_total", integer(summary->persist_followed),
+		"repicked_total", integer(summary->persist_repicked), "clients_total",
+		integer(summary->persist_made), "evicted_total", integer(summary->persist_evicted));
+}
+
 json_t *sl_view_flow_count(struct sl_daemon *daemon)
 {
 	const struct sl_model *model = daemon->model;
@@ -298,9 +306,10 @@ json_t *sl_view_flow_count(struct sl_daemon *daemon)
 			                                      integer(totals.flows_active)));
 		}
 	}
-	return json_pack("{s:b, s:o, s:o, s:o}", "connected", (int)daemon->publish.is_connected,
-	                 "total", integer(summary.flows), "capacity",
-	                 integer(summary.flow_capacity), "by_backend", list);
+	return json_pack("{s:b, s:o, s:o, s:o, s:o}", "connected",
+	                 (int)daemon->publish.is_connected, "total", integer(summary.flows),
+	                 "capacity", integer(summary.flow_capacity), "by_backend", list,
+	                 "persistence", view_persistence(&summary));
 }
 
 static json_t *lines_of(const char *text)

@@ -319,6 +319,10 @@ void sl_stats_reader_summary(const struct sl_stats_reader *reader, uint64_t now_
 		summary->flows += sl_stat_get(&row->flows);
 		summary->flows_new += sl_stat_get(&row->flows_new);
 		summary->flows_evicted += sl_stat_get(&row->flows_evicted);
+		summary->persist_followed += sl_stat_get(&row->persist_followed);
+		summary->persist_repicked += sl_stat_get(&row->persist_repicked);
+		summary->persist_made += sl_stat_get(&row->persist_made);
+		summary->persist_evicted += sl_stat_get(&row->persist_evicted);
 		if (epoch < summary->epoch_acked)
 			summary->epoch_acked = epoch;
 		for (uint32_t d = 0; d < SL_DROP_COUNT; d++)

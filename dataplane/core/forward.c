@@ -39,6 +39,9 @@ void sl_forward_flow_gone(void *ctx, const struct sl_flow *flow, bool is_evictio
 		sl_forward_load(fw, flow, -1);
 		if (flow->flags & SL_FLOW_IS_MEASURED)
 			sl_measure_over(fw->measure, flow, fw->now_ns);
+		if (fw->snap != NULL && fw->snap->keeps_clients &&
+		    sl_flow_is_confirmed(flow->state))
+			sl_forward_remember_end(fw, flow);
 	}
 	__atomic_store_n(&fw->entries[flow->backend], fw->entries[flow->backend] - 1,
 	                 __ATOMIC_RELAXED);
@@ -160,6 +163,21 @@ static void count_rst(struct sl_forwarder *fw, const struct sl_flow *flow)
 		sl_stat_add(&cell->resets, 1);
 }
 
+// What VIPs that keep their clients learn from a flow that leaves its state for next.
+static void track_client(struct sl_forwarder *fw, struct sl_flow *flow, uint8_t next,
+                         const struct sl_pkt *pkt, enum sl_dir dir)
+{
+	const bool was_confirmed = sl_flow_is_confirmed(flow->state);
+
+	if (next == SL_FLOW_ANSWERED)
+		sl_forward_note_syn_ack(flow, pkt);
+	else if (!was_confirmed && sl_flow_is_confirmed(next) && next != SL_FLOW_RESET &&
+	         dir == SL_DIR_C2S)
+		sl_forward_remember(fw, flow, pkt);
+	else if (was_confirmed && sl_flow_is_over(next))
+		sl_forward_remember_end(fw, flow);
+}
+
 static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct sl_flow *flow,
                                                 const struct sl_pkt *pkt, enum sl_dir dir)
 {
@@ -173,6 +191,8 @@ static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct 
 	if (next == old ||
 	    (old == SL_FLOW_PICKED && is_dsr && fw->now - flow->picked_tick < PICKED_WAIT_TICKS))
 		return;
+	if (fw->snap->keeps_clients)
+		track_client(fw, flow, next, pkt, dir);
 	if (sl_flow_is_over(next) != sl_flow_is_over(old)) // a revived flow counts again
 		change_over(fw, flow, sl_flow_is_over(next));
 	sl_flow_set_state(fw->flows, flow, next, fw->now);
@@ -180,12 +200,15 @@ static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct 
 
 // UDP: an answer or a third packet confirms; DSR never sees answers.
 #define UDP_CONFIRM_PKTS 3
-static void track_udp(struct sl_forwarder *fw, struct sl_flow *flow, enum sl_dir dir)
+static void track_udp(struct sl_forwarder *fw, struct sl_flow *flow, const struct sl_pkt *pkt,
+                      enum sl_dir dir)
 {
 	if (flow->state != SL_FLOW_NEW)
 		return;
 	if (dir == SL_DIR_C2S && ++flow->n_udp_pkts < UDP_CONFIRM_PKTS)
 		return;
+	if (fw->snap->keeps_clients)
+		sl_forward_remember(fw, flow, pkt);
 	sl_flow_set_state(fw->flows, flow, SL_FLOW_OPEN, fw->now);
 }
 
@@ -238,7 +261,7 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 		if (!forward_is_midstream(flow, pkt))
 			track_tcp(fw, flow, pkt, dir);
 	} else if (pkt->kind == SL_PKT_UDP) {
-		track_udp(fw, flow, dir);
+		track_udp(fw, flow, pkt, dir);
 	}
 	forward_touch(flow, fw->now);
 	forward_count(fw, flow, pkt, dir);

@@ -25,6 +25,7 @@
 #include "links.h"
 #include "measure.h"
 #include "neigh.h"
+#include "persist.h"
 #include "route.h"
 #include "sluice/stats.h"
 #include "snapshot.h"
@@ -52,6 +53,7 @@ struct sl_forwarder {
 	const uint32_t *others_load;     // main writes (relaxed): flows on all others, by backend
 	const uint32_t *others_vip_load; // the same by VIP slot, where the VIP has limits.flows
 	struct sl_limits *limits;        // shared by all workers
+	struct sl_persist *persist;      // shared by all workers; NULL: clients are not remembered
 	uint32_t *own_load;         // flows that are not over yet, by backend; main reads (relaxed)
 	uint32_t *own_vip_load;     // the same by VIP slot
 	uint32_t *entries;          // all flows of the table, by backend; main reads (relaxed)

@@ -46,6 +46,17 @@ bool sl_forward_is_at_limit(const struct sl_forwarder *fw, const struct sl_snap_
 bool sl_forward_take_rate(struct sl_forwarder *fw, const struct sl_snap_pool *pool,
                           uint16_t backend);
 
+// forward_persist.c, of VIPs that keep clients. The backend of a client's last flow, if that takes
+// new ones; SL_NO_BACKEND else.
+uint16_t sl_forward_persisted(struct sl_forwarder *fw, const struct sl_snap_vip *vip,
+                              const struct sl_ip *client);
+
+// While some VIP keeps clients, of all flows: the backend's SYN-ACK passes; this packet has
+// confirmed the flow; it was confirmed and is over.
+void sl_forward_note_syn_ack(struct sl_flow *flow, const struct sl_pkt *pkt);
+void sl_forward_remember(struct sl_forwarder *fw, struct sl_flow *flow, const struct sl_pkt *pkt);
+void sl_forward_remember_end(struct sl_forwarder *fw, const struct sl_flow *flow);
+
 // One flow more or less on its backend and VIP, for least-connections, limits and operators.
 void sl_forward_load(struct sl_forwarder *fw, const struct sl_flow *flow, int32_t change);
 

@@ -73,7 +73,8 @@ struct sl_worker_params {
 	const struct sl_route_table *routes;
 	struct sl_neigh_table *neighs;
 	const uint32_t *others_load, *others_vip_load;
-	struct sl_limits *limits; // shared by all workers
+	struct sl_limits *limits;   // shared by all workers
+	struct sl_persist *persist; // the same
 	uint64_t steer_seed;
 	struct sl_hash_key table_key;
 	uint32_t n_flows;

@@ -44,6 +44,11 @@ struct sl_stats_worker {
 	sl_stat epoch;        // snapshot in use
 	sl_stat heartbeat_ns; // CLOCK_MONOTONIC, at least each 100 ms
 	sl_stat spare[3];
+	// --- persistence (core/persist.h), of new flows and of clients ---
+	alignas(64) sl_stat persist_followed; // went where the client's last one had gone
+	sl_stat persist_repicked;             // that backend takes no more flows now
+	sl_stat persist_made;                 // clients remembered
+	sl_stat persist_evicted;              // clients forgotten early, for want of room
 	alignas(64) sl_stat drops[SL_DROP_COUNT];
 };
 

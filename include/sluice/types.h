@@ -22,7 +22,9 @@
 #define SL_MAX_VIPS     4096  // wire VIP rows: one per (name, port range)
 #define SL_MAX_POOLS    4096
 #define SL_MAX_PREFIXES 65536 // of allow and deny lists
-#define SL_NAME_BYTES   64    // with the closing NUL
+
+#define SL_PERSIST_MAX_S (168 * 3600) // longest persistence
+#define SL_NAME_BYTES    64           // with the closing NUL
 
 #define SL_NO_BACKEND UINT16_MAX // "no backend" in a u16 index
 

@@ -80,6 +80,7 @@ static int worker_new(struct sl_replay *rp, uint32_t index, uint64_t seed)
 		.own_vip_load = w->loads + 2 * (size_t)rp->backends.n_slots,
 		.others_vip_load = w->others_vip_load,
 		.limits = rp->limits,
+		.persist = rp->persist,
 		.stats = w->stats,
 		.backend_stats = w->backend_stats,
 		.vip_stats = w->vip_stats,
@@ -90,6 +91,18 @@ static int worker_new(struct sl_replay *rp, uint32_t index, uint64_t seed)
 		return -EINVAL;
 	sl_forward_init(&w->fw);
 	sl_flow_table_on_gone(w->fw.flows, sl_forward_flow_gone, &w->fw);
+	return 0;
+}
+
+static int init_persist(struct sl_replay *rp, const struct sl_replay_params *params)
+{
+	const uint32_t n = params->max_clients != 0 ? params->max_clients : SL_PERSIST_CLIENTS;
+	const struct sl_hash_key key = {sl_mix64(params->seed + 5), sl_mix64(params->seed + 6)};
+
+	rp->persist = zeroed_lines(sl_persist_bytes(n));
+	if (rp->persist == NULL)
+		return -ENOMEM;
+	sl_persist_init(rp->persist, n, &key);
 	return 0;
 }
 
@@ -117,6 +130,8 @@ static int init_tables(struct sl_replay *rp, const struct sl_replay_params *para
 	rp->neighs.careful_ports = sl_links_careful(&rp->links);
 	sl_registry_init(&rp->backends, backends, n_backends);
 	sl_registry_init(&rp->vips, vips, n_vips);
+	if (init_persist(rp, params) != 0)
+		return -ENOMEM;
 	rp->n_kernel = params->n_kernel;
 	if (params->n_kernel > 0)
 		memcpy(kernel, params->kernel, params->n_kernel * sizeof(*kernel));
@@ -184,6 +199,7 @@ void sl_replay_free(struct sl_replay *rp)
 	free(rp->vips.slots);
 	free(rp->limits);
 	sl_links_fini(&rp->links);
+	free(rp->persist);
 	free((void *)rp->kernel);
 	free(rp);
 }
@@ -268,6 +284,7 @@ static void expire(struct sl_replay *rp)
 	uint32_t tick = (uint32_t)(rp->now_ns / SL_FLOW_TICK_NS);
 
 	for (uint32_t w = 0; w < rp->config.n_workers; w++) {
+		rp->workers[w]->fw.snap = rp->snap;
 		rp->workers[w]->fw.now = tick;
 		rp->workers[w]->fw.now_ns = rp->now_ns;
 		sl_flow_expire(rp->workers[w]->fw.flows, tick, UINT32_MAX);
