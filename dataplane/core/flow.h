@@ -46,7 +46,7 @@ struct sl_flow {
 	uint8_t proto;
 	uint8_t state; // enum sl_flow_state
 	uint8_t flags; // enum sl_flow_flag
-	uint8_t zero;
+	uint8_t n_confirms; // UDP: packets towards confirmation; TCP: 1 = the client closed first
 	uint16_t backend;            // index in the snapshot
 	uint16_t backend_generation; // low 16 bits; differs: the backend was removed
 	uint16_t vip;                // slot
@@ -56,7 +56,7 @@ struct sl_flow {
 	uint32_t wheel_next, wheel_prev;
 	uint32_t wheel_due; // tick at which the wheel looks; its slot is the low bits
 	uint32_t syn_seq;
-	uint32_t spare;
+	uint32_t local_pool; // fullnat: that the local port is from (localport.h)
 };
 _Static_assert(sizeof(struct sl_flow) == 64, "one line");
 _Static_assert(offsetof(struct sl_flow, backend_be) == 8 &&

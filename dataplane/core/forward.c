@@ -6,14 +6,12 @@
 
 void sl_forward_init(struct sl_forwarder *fw)
 {
-	for (uint32_t lane = 0; lane < SL_FORWARD_PORT_LANES; lane++)
+	for (uint32_t lane = 0; lane < SL_LOCALPORT_LANES; lane++)
 		fw->lane_owner[lane] = (uint8_t)(lane % fw->n_workers);
 	for (uint32_t row = 0; row < SL_MAX_POOLS; row++)
 		fw->cursors[row] = sl_pick_sequence_start(fw->worker, fw->n_workers);
 	sl_toobig_bucket_init(&fw->too_bigs, fw->now);
 	fw->next_outer_id = (uint16_t)fw->worker;
-	// Start somewhere else after each restart: peers may still remember the old ports.
-	fw->next_local_port = (uint32_t)sl_mix64(fw->steer_seed + fw->worker);
 }
 
 void sl_forward_load(struct sl_forwarder *fw, const struct sl_flow *flow, int32_t change)
@@ -36,6 +34,8 @@ void sl_forward_flow_gone(void *ctx, const struct sl_flow *flow, bool is_evictio
 	                 __ATOMIC_RELAXED);
 	sl_stat_set(&fw->stats->flows, sl_stat_get(&fw->stats->flows) - 1);
 	sl_stat_set(&vip->flows, sl_stat_get(&vip->flows) - 1);
+	if (flow->flags & SL_FLOW_IS_FULLNAT)
+		sl_forward_give_port(fw, flow);
 	if (is_eviction)
 		sl_stat_add(&fw->stats->flows_evicted, 1);
 }
@@ -159,6 +159,7 @@ static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct 
 	}
 	if (next == old)
 		return;
+	flow->n_confirms = next == SL_FLOW_CLOSING && old == SL_FLOW_FIN_C2S;
 	if (sl_flow_is_over(next) != sl_flow_is_over(old)) // a revived flow counts again
 		sl_forward_load(fw, flow, sl_flow_is_over(next) ? -1 : 1);
 	sl_flow_set_state(fw->flows, flow, next, fw->now);
@@ -170,7 +171,7 @@ static void track_udp(struct sl_forwarder *fw, struct sl_flow *flow, enum sl_dir
 {
 	if (flow->state != SL_FLOW_NEW)
 		return;
-	if (dir == SL_DIR_C2S && ++flow->spare < UDP_CONFIRM_PKTS)
+	if (dir == SL_DIR_C2S && ++flow->n_confirms < UDP_CONFIRM_PKTS)
 		return;
 	sl_flow_set_state(fw->flows, flow, SL_FLOW_OPEN, fw->now);
 }

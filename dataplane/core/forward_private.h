@@ -37,6 +37,13 @@ bool sl_forward_is_agreed(const struct sl_forwarder *fw, const struct sl_snap_vi
 // forward_admit.c: may this client open a flow to the VIP? If not, verdict and counters are set.
 bool sl_forward_admit(struct sl_forwarder *fw, const struct sl_snap_vip *vip, struct sl_pkt *pkt);
 
+// forward_port.c: a local port for s2c, whose other parts are set. SL_DROP_COUNT when all is well;
+// *pool is what it is to be given back to.
+enum sl_drop sl_forward_take_port(struct sl_forwarder *fw, const struct sl_snap_backend *be,
+                                  struct sl_tuple *s2c, uint32_t *pool);
+void sl_forward_untake_port(struct sl_forwarder *fw, const struct sl_tuple *s2c, uint32_t pool);
+void sl_forward_give_port(struct sl_forwarder *fw, const struct sl_flow *flow);
+
 // Is this backend of the pool at limits.flows or limits.new-flows?
 bool sl_forward_is_at_limit(const struct sl_forwarder *fw, const struct sl_snap_pool *pool,
                             uint16_t backend);

@@ -220,6 +220,7 @@ bool sl_worker_poll(struct sl_worker *worker, uint64_t now_ns)
 			flush_port(worker, p);
 	}
 	sl_flow_expire(fw->flows, fw->now, SL_EXPIRE_EACH);
+	sl_forward_sweep(fw);
 	sl_stat_set(&worker->stats->epoch, fw->snap != NULL ? fw->snap->epoch : 0);
 	sl_stat_set(&worker->stats->heartbeat_ns, now_ns);
 	sl_stat_add(&worker->stats->loops, 1);
@@ -273,6 +274,7 @@ static void point_stats(struct sl_worker *worker, void *base)
 	worker->fw.stats = worker->stats;
 	worker->fw.backend_stats = sl_stats_backend_at(base, worker->index, 0);
 	worker->fw.vip_stats = sl_stats_vip_at(base, worker->index, 0);
+	worker->fw.port_stats = sl_stats_local_ports_at(base, worker->index, 0);
 }
 
 struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
@@ -282,6 +284,9 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 	struct sl_flow_params flow_params = {.n_flows = params->n_flows,
 	                                     .key = params->table_key,
 	                                     .now = (uint32_t)(sl_clock_ns() / SL_FLOW_TICK_NS)};
+	const struct sl_localport_params port_params = sl_localport_params_of(
+		params->n_flows, SL_MAX_BACKENDS, sl_forward_lanes(index, io->n_workers),
+		params->steer_seed + index);
 
 	if (worker == NULL)
 		return NULL;
@@ -290,9 +295,12 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 	worker->index = index;
 	worker->flow_bytes = sl_flow_table_bytes(params->n_flows);
 	worker->flow_memory = map_zeroed(worker->flow_bytes);
+	worker->port_bytes = sl_localport_bytes(&port_params);
+	worker->port_memory = map_zeroed(worker->port_bytes);
 	worker->loads = calloc(2 * SL_MAX_BACKENDS + SL_MAX_VIPS, sizeof(*worker->loads));
 	worker->frags = malloc(sizeof(*worker->frags));
-	if (worker->flow_memory == NULL || worker->loads == NULL || worker->frags == NULL)
+	if (worker->flow_memory == NULL || worker->port_memory == NULL || worker->loads == NULL ||
+	    worker->frags == NULL)
 		goto err;
 	sl_frag_init(worker->frags, &params->table_key);
 	worker->fw = (struct sl_forwarder){
@@ -300,6 +308,8 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 		.n_workers = io->n_workers,
 		.flows = sl_flow_table_init(worker->flow_memory, worker->flow_bytes, &flow_params),
 		.frags = worker->frags,
+		.local_ports =
+			sl_localport_init(worker->port_memory, worker->port_bytes, &port_params),
 		.routes = params->routes,
 		.neighs = params->neighs,
 		.others_load = params->others_load,
@@ -311,7 +321,7 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 		.port_macs = (const uint8_t(*)[6])io->ports->macs,
 		.steer_seed = params->steer_seed,
 	};
-	if (worker->fw.flows == NULL)
+	if (worker->fw.flows == NULL || worker->fw.local_ports == NULL)
 		goto err;
 	point_stats(worker, io->stats);
 	sl_forward_init(&worker->fw);
@@ -332,6 +342,8 @@ void sl_worker_free(struct sl_worker *worker)
 		return;
 	if (worker->flow_memory != NULL)
 		munmap(worker->flow_memory, worker->flow_bytes);
+	if (worker->port_memory != NULL)
+		munmap(worker->port_memory, worker->port_bytes);
 	free(worker->loads);
 	free(worker->frags);
 	free(worker);

@@ -51,6 +51,8 @@ struct sl_worker {
 	struct sl_frag_table *frags;
 	void *flow_memory; // of the table
 	size_t flow_bytes;
+	void *port_memory; // of local ports
+	size_t port_bytes;
 	uint32_t *loads; // own_load, entries, own_vip_load
 };
 

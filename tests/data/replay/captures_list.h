@@ -8,6 +8,7 @@
 	X(nat_v6, "pools", "dataplane")                                                            \
 	X(fullnat_v4, "pools", "dataplane")                                                        \
 	X(fullnat_v6, "pools", "dataplane")                                                        \
+	X(fullnat_ports, "pools", "dataplane")                                                     \
 	X(dsr_l2_v4, "pools", "dataplane")                                                         \
 	X(dsr_l2_v6, "pools", "dataplane")                                                         \
 	X(shapes_v4, "pools", "dataplane")                                                         \
