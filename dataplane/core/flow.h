@@ -29,13 +29,14 @@
 #define SL_FLOW_NONE    UINT32_MAX
 
 enum sl_flow_flag {
-	SL_FLOW_IS_V6 = 1,      // addresses are in the v6 line: IPv6, or IPv4 to an IPv6 backend
+	SL_FLOW_IS_V6 = 1,      // addresses are in the v6 line: client or backend has an IPv6 one
 	SL_FLOW_IS_DSR = 2,     // no s2c tuple in the index
 	SL_FLOW_IS_FULLNAT = 4, // local address and port are ours
 	SL_FLOW_IS_IPIP = 8,    // with IS_DSR: packets travel inside others, and
 	SL_FLOW_IS_GUE = 16,    // the backend may be of the other family
 	SL_FLOW_IS_TUNNEL = SL_FLOW_IS_IPIP | SL_FLOW_IS_GUE,
-	SL_FLOW_USED = 128, // entry is allocated
+	SL_FLOW_IS_TRANSLATED = 32, // fullnat to a backend of the other family
+	SL_FLOW_USED = 128,         // entry is allocated
 };
 
 // Addresses are 0 here and in the v6 line for IPv6. Ports and addresses as in packets.
@@ -44,10 +45,10 @@ struct sl_flow {
 	uint32_t client_be, vip_be, backend_be, local_be;
 	uint16_t client_port_be, vip_port_be, backend_port_be, local_port_be;
 	uint8_t proto;
-	uint8_t state; // enum sl_flow_state
-	uint8_t flags; // enum sl_flow_flag
+	uint8_t state;      // enum sl_flow_state
+	uint8_t flags;      // enum sl_flow_flag
 	uint8_t n_confirms; // UDP: packets towards confirmation; TCP: 1 = the client closed first
-	uint16_t backend;            // index in the snapshot
+	uint16_t backend;   // index in the snapshot
 	uint16_t backend_generation; // low 16 bits; differs: the backend was removed
 	uint16_t vip;                // slot
 	uint16_t client_hop;         // cached next hop towards the client; checked by forward.c

@@ -220,10 +220,14 @@ static inline void rewrite(struct sl_forwarder *fw, struct sl_pkt *pkt, const st
 	sl_rewrite_pair_v4(pkt, out.addresses_be, out.ports_be);
 }
 
-// Direct return: nothing above the MAC changes, or the packet travels inside another one.
-static void leave_as_it_is(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow)
+// Not a matter of addresses and ports alone. Direct return: nothing above the MAC changes, or the
+// packet travels inside another one.
+static void leave_otherwise(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
+                            enum sl_dir dir)
 {
-	if (flow->flags & SL_FLOW_IS_TUNNEL)
+	if (flow->flags & SL_FLOW_IS_TRANSLATED)
+		sl_forward_translate(fw, pkt, flow, dir);
+	else if (flow->flags & SL_FLOW_IS_TUNNEL)
 		sl_forward_through_tunnel(fw, pkt, flow);
 	else
 		leave_dsr(fw, pkt, flow);
@@ -248,8 +252,8 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 	if (flow->last_seen != fw->now) // most have it; a line not written need not be written back
 		flow->last_seen = fw->now;
 	count(fw, flow, pkt, dir);
-	if (is_dsr) {
-		leave_as_it_is(fw, pkt, flow);
+	if (flow->flags & (SL_FLOW_IS_DSR | SL_FLOW_IS_TRANSLATED)) {
+		leave_otherwise(fw, pkt, flow, dir);
 		return;
 	}
 	rewrite(fw, pkt, flow, dir);
@@ -287,7 +291,11 @@ static void icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		return;
 	}
 	if (flow->flags & SL_FLOW_IS_DSR) { // the backend sent it from the VIP and wants it so
-		leave_as_it_is(fw, pkt, flow);
+		leave_otherwise(fw, pkt, flow, dir);
+		return;
+	}
+	if (flow->flags & SL_FLOW_IS_TRANSLATED) {
+		sl_forward_translate_error(fw, pkt, flow, dir);
 		return;
 	}
 	if (!sl_rewrite_ttl(pkt)) {

@@ -34,6 +34,8 @@ static enum sl_drop shape(struct sl_forwarder *fw, const struct sl_snap_pool *po
 	if (local == NULL)
 		return SL_DROP_NO_LOCAL_ADDRESS;
 	flow->s2c.dst = *local;
+	if (sl_ip_is_v4(local) != sl_ip_is_v4(&flow->c2s.src))
+		flow->flags |= SL_FLOW_IS_TRANSLATED;
 	return sl_forward_take_port(fw, be, &flow->s2c, port_pool);
 }
 

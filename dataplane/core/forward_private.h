@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Between the parts of the forwarder: whose a packet is (forward_classify.c), packets of known
 // flows (forward.c), the making of new ones (forward_new.c, forward_pick.c), tunnels
-// (forward_tunnel.c).
+// (forward_tunnel.c), translation between the families (forward_translate.c).
 #ifndef SLUICE_CORE_FORWARD_PRIVATE_H
 #define SLUICE_CORE_FORWARD_PRIVATE_H
 
@@ -70,6 +70,13 @@ static inline const struct sl_snap_backend *sl_forward_backend_of(const struct s
 // A packet of a tunnel's flow, or an ICMP error about one: encapsulate and send, answer with
 // "too big", or drop. pkt->hash is that of the flow's tuple.
 void sl_forward_through_tunnel(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow);
+
+// forward_translate.c: a packet of a flow between the families, or an ICMP error about one;
+// translate and send, answer with "too big", or drop.
+void sl_forward_translate(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
+                          enum sl_dir dir);
+void sl_forward_translate_error(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
+                                enum sl_dir dir);
 
 void sl_forward_leave_to_client(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow);
 void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,
