@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "forward_private.h"
+#include "layout.h"
 
 static bool is_syn(const struct sl_pkt *pkt)
 {
@@ -91,7 +92,12 @@ static struct sl_flow *make_flow(struct sl_forwarder *fw, struct sl_pkt *pkt,
 		return NULL;
 	}
 	flow->client_hop = SL_NEIGH_NONE;
-	flow->local_pool = port_pool;
+	if (port_pool != SL_LOCALPORT_NONE)
+		sl_forward_hold_port(fw, flow, port_pool);
+	if (vip->is_measured && fw->measure != NULL && pkt->kind == SL_PKT_TCP) {
+		flow->flags |= SL_FLOW_IS_MEASURED;
+		sl_measure_open(fw->measure, flow, pkt, fw->now_ns);
+	}
 	sl_forward_load(fw, flow, 1);
 	__atomic_store_n(&fw->entries[backend], fw->entries[backend] + 1, __ATOMIC_RELAXED);
 	sl_stat_add(&fw->backend_stats[backend].flows_new, 1);
@@ -181,7 +187,10 @@ void sl_forward_miss(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		flow = make_elsewhere(fw, pkt, vip);
 	if (flow == NULL)
 		return;
-	if (pkt->kind == SL_PKT_TCP && !is_syn(pkt))
-		sl_flow_set_state(fw->flows, flow, SL_FLOW_OPEN, fw->now); // picked up mid-stream
+	if (pkt->kind == SL_PKT_TCP && !is_syn(pkt)) { // met in its middle
+		sl_flow_set_state(fw->flows, flow, SL_FLOW_PICKED, fw->now);
+		if (flow->flags & SL_FLOW_IS_DSR)
+			flow->picked_tick = fw->now;
+	}
 	sl_forward_hit(fw, pkt, flow, SL_DIR_C2S);
 }

@@ -3,6 +3,7 @@
 // gone, and the gauges an operator sees.
 #include <arpa/inet.h>
 
+#include "flow_private.h"
 #include "forward_private.h"
 
 static void show(struct sl_forwarder *fw, uint16_t backend, uint32_t pool)
@@ -68,20 +69,33 @@ void sl_forward_untake_port(struct sl_forwarder *fw, const struct sl_tuple *s2c,
 	sl_localport_untake(fw->local_ports, pool, ntohs(s2c->dport_be), fw->now);
 }
 
-// Nobody at the backend remembers the tuple: it refused or reset the connection, never completed
-// it, or was closed by the client, where TIME_WAIT is then. UDP has none.
+void sl_forward_hold_port(struct sl_forwarder *fw, const struct sl_flow *flow, uint32_t pool)
+{
+	sl_localport_hold(fw->local_ports, flow_entry_of(fw->flows, flow), pool);
+}
+
+void sl_forward_forget_port(struct sl_forwarder *fw, const struct sl_flow *flow)
+{
+	sl_localport_forget(fw->local_ports, flow_entry_of(fw->flows, flow));
+}
+
+// Nobody at the backend remembers the tuple: it refused or reset the connection or never completed
+// it. UDP has no memory of it.
 static bool is_forgotten(const struct sl_flow *flow)
 {
 	return flow->proto != IPPROTO_TCP || !sl_flow_is_confirmed(flow->state) ||
-	       flow->state == SL_FLOW_RESET ||
-	       (flow->state == SL_FLOW_CLOSING && flow->n_confirms == 1);
+	       flow->state == SL_FLOW_RESET;
 }
 
 void sl_forward_give_port(struct sl_forwarder *fw, const struct sl_flow *flow)
 {
-	sl_localport_give(fw->local_ports, flow->local_pool, ntohs(flow->local_port_be),
-	                  is_forgotten(flow), fw->now);
-	show(fw, flow->backend, flow->local_pool);
+	bool is_short_rest;
+	const uint32_t pool =
+		sl_localport_held(fw->local_ports, flow_entry_of(fw->flows, flow), &is_short_rest);
+
+	sl_localport_give(fw->local_ports, pool, ntohs(flow->local_port_be),
+	                  is_short_rest || is_forgotten(flow), fw->now);
+	show(fw, flow->backend, pool);
 }
 
 void sl_forward_sweep(struct sl_forwarder *fw)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Between the parts of the forwarder: whose a packet is (forward_classify.c), packets of known
 // flows (forward.c), the making of new ones (forward_new.c, forward_pick.c), tunnels
-// (forward_tunnel.c), translation between the families (forward_translate.c).
+// (forward_tunnel.c), translation between the families (forward_translate.c),
+// connections whose ends count differently (forward_splice.c).
 #ifndef SLUICE_CORE_FORWARD_PRIVATE_H
 #define SLUICE_CORE_FORWARD_PRIVATE_H
 
@@ -42,6 +43,10 @@ bool sl_forward_admit(struct sl_forwarder *fw, const struct sl_snap_vip *vip, st
 enum sl_drop sl_forward_take_port(struct sl_forwarder *fw, const struct sl_snap_backend *be,
                                   struct sl_tuple *s2c, uint32_t *pool);
 void sl_forward_untake_port(struct sl_forwarder *fw, const struct sl_tuple *s2c, uint32_t pool);
+// The flow that was made has it until it is given back.
+void sl_forward_hold_port(struct sl_forwarder *fw, const struct sl_flow *flow, uint32_t pool);
+// The client closed first: TIME_WAIT is at its end.
+void sl_forward_forget_port(struct sl_forwarder *fw, const struct sl_flow *flow);
 void sl_forward_give_port(struct sl_forwarder *fw, const struct sl_flow *flow);
 
 // Is this backend of the pool at limits.flows or limits.new-flows?
@@ -77,6 +82,11 @@ void sl_forward_translate(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl
                           enum sl_dir dir);
 void sl_forward_translate_error(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
                                 enum sl_dir dir);
+
+// forward_splice.c: a packet of a flow with SL_FLOW_IS_SPLICED, as it came: its numbers become
+// those of its receiver. False when it ends here: its verdict is set.
+bool sl_forward_splice(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
+                       enum sl_dir dir);
 
 void sl_forward_leave_to_client(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow);
 void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,

@@ -47,12 +47,14 @@
 #define SL_FRAG_UNIT_BYTES  8  // of offsets, and of every length but the last
 #define SL_TCP_BYTES        20 // without options
 #define SL_TCP_OFF_SEQ      4
+#define SL_TCP_OFF_ACK      8
 #define SL_TCP_OFF_DATA     12 // upper four bits: header length in units of 4 bytes
 #define SL_TCP_OFF_FLAGS    13
 #define SL_TCP_OFF_CSUM     16
 #define SL_UDP_BYTES        8
 #define SL_UDP_OFF_LENGTH   4
 #define SL_UDP_OFF_CSUM     6
+#define SL_ROCE_PORT        4791 // of UDP: RoCEv2, in both directions
 #define SL_ICMP_BYTES       8
 #define SL_ICMP_OFF_CSUM    2
 #define SL_ICMP_OFF_IDENT   4 // echo only
@@ -92,6 +94,12 @@ static inline void sl_store16(uint8_t *at, uint16_t value)
 static inline void sl_store16_host(uint8_t *at, uint16_t value)
 {
 	sl_store16(at, htons(value));
+}
+
+static inline void sl_store32_host(uint8_t *at, uint32_t value)
+{
+	value = htonl(value);
+	memcpy(at, &value, sizeof(value));
 }
 
 #endif

@@ -15,6 +15,8 @@
 #define N_BLOCKS      ((UINT16_MAX + 1 - SL_LOCALPORT_FIRST) / SL_LOCALPORT_LANES)
 #define KEPT_CHUNKS   4 // of two queues, each with one half empty at either end
 #define CHUNK_PORTS   SL_LOCALPORT_CHUNK_PORTS
+#define MAX_POOLS     0x8000 // in 15 bits of what a holder keeps
+#define HELD_SHORT    0x8000
 
 _Static_assert(LONG_PERIODS *PERIOD_TICKS *SL_FLOW_TICK_NS == SL_LOCALPORT_REST_S * SL_NS_PER_S,
                "the rest is whole periods");
@@ -55,7 +57,7 @@ struct sl_localports {
 	uint32_t n_pools, n_chunks, n_lanes, n_owned;
 	uint32_t bucket_mask;
 	uint64_t seed;
-	size_t off_buckets, off_pools, off_chunks;
+	size_t off_buckets, off_pools, off_holders, off_chunks;
 	uint8_t lanes[SL_LOCALPORT_LANES];
 	// --- changes ---
 	uint32_t free_pool, n_touched_pools, n_live;
@@ -104,6 +106,7 @@ size_t sl_localport_bytes(const struct sl_localport_params *params)
 	return round_to_line(sizeof(struct sl_localports)) +
 	       round_to_line(bucket_count(params->n_pools) * sizeof(uint32_t)) +
 	       round_to_line(params->n_pools * sizeof(struct pool)) +
+	       round_to_line(params->n_holders * sizeof(uint16_t)) +
 	       params->n_chunks * sizeof(struct chunk);
 }
 
@@ -114,6 +117,7 @@ struct sl_localport_params sl_localport_params_of(uint32_t n_flows, uint32_t n_b
 {
 	return (struct sl_localport_params){
 		.n_pools = 2 * n_backends,
+		.n_holders = n_flows,
 		.n_chunks = KEPT_CHUNKS * n_backends + n_flows / 64,
 		.lanes = lanes,
 		.seed = seed,
@@ -128,7 +132,8 @@ struct sl_localports *sl_localport_init(void *mem, size_t mem_bytes,
 	uint32_t *buckets;
 
 	if (mem == NULL || (uintptr_t)mem % SL_CACHE_LINE_BYTES != 0 || params->n_pools == 0 ||
-	    params->lanes == 0 || mem_bytes < sl_localport_bytes(params))
+	    params->n_pools > MAX_POOLS || params->lanes == 0 ||
+	    mem_bytes < sl_localport_bytes(params))
 		return NULL;
 	*lp = (struct sl_localports){
 		.n_pools = params->n_pools,
@@ -140,7 +145,8 @@ struct sl_localports *sl_localport_init(void *mem, size_t mem_bytes,
 		.free_chunk = NONE,
 	};
 	lp->off_pools = lp->off_buckets + round_to_line(n_buckets * sizeof(uint32_t));
-	lp->off_chunks = lp->off_pools + round_to_line(params->n_pools * sizeof(struct pool));
+	lp->off_holders = lp->off_pools + round_to_line(params->n_pools * sizeof(struct pool));
+	lp->off_chunks = lp->off_holders + round_to_line(params->n_holders * sizeof(uint16_t));
 	for (uint8_t lane = 0; lane < SL_LOCALPORT_LANES; lane++) {
 		if (params->lanes >> lane & 1)
 			lp->lanes[lp->n_lanes++] = lane;
@@ -359,6 +365,29 @@ void sl_localport_untake(struct sl_localports *lp, uint32_t pool, uint16_t port,
 	}
 	p->untaken = port;
 	p->n_used--;
+}
+
+static uint16_t *holder_at(const struct sl_localports *lp, uint32_t holder)
+{
+	return (uint16_t *)((uintptr_t)lp + lp->off_holders) + holder;
+}
+
+void sl_localport_hold(struct sl_localports *lp, uint32_t holder, uint32_t pool)
+{
+	*holder_at(lp, holder) = (uint16_t)pool;
+}
+
+void sl_localport_forget(struct sl_localports *lp, uint32_t holder)
+{
+	*holder_at(lp, holder) |= HELD_SHORT;
+}
+
+uint32_t sl_localport_held(const struct sl_localports *lp, uint32_t holder, bool *is_short_rest)
+{
+	const uint16_t held = *holder_at(lp, holder);
+
+	*is_short_rest = (held & HELD_SHORT) != 0;
+	return held & (uint16_t)~HELD_SHORT;
 }
 
 static uint32_t resting(const struct pool *p)

@@ -47,7 +47,8 @@ struct sl_localports; // header of the region
 struct sl_localport_params {
 	uint32_t n_pools;
 	uint32_t n_chunks;
-	uint16_t lanes; // bit l: ports whose low four bits are l are ours
+	uint32_t n_holders; // flows, by number
+	uint16_t lanes;     // bit l: ports whose low four bits are l are ours
 	uint64_t seed;
 };
 
@@ -75,6 +76,12 @@ void sl_localport_untake(struct sl_localports *lp, uint32_t pool, uint16_t port,
 
 void sl_localport_give(struct sl_localports *lp, uint32_t pool, uint16_t port, bool is_short_rest,
                        uint32_t now);
+
+// The pool a flow has its port from, kept by the flow's number: 2 bytes each. forget: the port may
+// have the short rest whatever comes.
+void sl_localport_hold(struct sl_localports *lp, uint32_t holder, uint32_t pool);
+void sl_localport_forget(struct sl_localports *lp, uint32_t holder);
+uint32_t sl_localport_held(const struct sl_localports *lp, uint32_t holder, bool *is_short_rest);
 
 // Ports of the pool that cannot be taken now: in use or resting. 0 for a pool that is gone.
 uint32_t sl_localport_busy(struct sl_localports *lp, uint32_t pool, uint32_t now);

@@ -29,7 +29,8 @@ struct replay_worker {
 	struct sl_forwarder fw;
 	void *flow_memory; // owned, as all below
 	void *port_memory; // of local ports
-	uint32_t *loads;   // own_load, entries, own_vip_load
+	struct sl_frag_table *frags;
+	uint32_t *loads; // own_load, entries, own_vip_load
 	uint32_t *others_load, *others_vip_load;
 	struct sl_stats_worker *stats;
 	struct sl_stats_backend *backend_stats;
