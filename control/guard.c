@@ -22,7 +22,10 @@
 #define CUSUM_SLACK     0.5
 #define CUSUM_ALARM     5.0
 #define BASELINE_TAU_S  600.0
-#define DEVIATION_LEAST 0.05
+#define DEVIATION_LEAST 0.20
+#define DRIFT_LEAST     0.69314718 // ln 2: a busier hour is no drift
+#define LEARN_LOOKS     30         // a mean of all looks before it is one of the last ten minutes
+#define RELEARN_LOOKS   300
 #define EJECT_NS        (30 * SL_NS_PER_S)
 #define EJECT_MAX_NS    (300 * SL_NS_PER_S)
 #define FORGIVEN_NS     (600 * SL_NS_PER_S)
@@ -137,24 +140,41 @@ static void eject(struct sl_guard_pool *pool, struct sl_guard_member *m,
 	m->looks = 0;
 }
 
+static void learn(struct sl_guard_member *m, double x)
+{
+	const double share = m->n_looks < LEARN_LOOKS
+	                             ? 1.0 / (m->n_looks + 1)
+	                             : 1 - exp(-(double)LOOK_NS / SL_NS_PER_S / BASELINE_TAU_S);
+	// Of a normal distribution the mean absolute deviation is 0.8 of the standard one.
+	const double off = fabs(x - m->mean_ln) * 1.25;
+
+	if (m->n_looks > 0)
+		m->deviation_ln += (off - m->deviation_ln) * share;
+	m->mean_ln += (x - m->mean_ln) * share;
+	m->n_looks++;
+}
+
+// The past stays what it is compared with while it drifts; after ten minutes that is the new
+// normal.
 static void look_back(struct sl_guard_member *m, double latency_us)
 {
-	const double x = log(latency_us + 1),
-		     keep = exp(-(double)LOOK_NS / SL_NS_PER_S / BASELINE_TAU_S);
-	double off;
+	const double x = log(latency_us + 1);
+	const double off = (x - m->mean_ln) / fmax(m->deviation_ln, DEVIATION_LEAST);
 
-	if (m->mean_ln == 0) {
-		m->mean_ln = x;
-		m->deviation_ln = DEVIATION_LEAST;
+	if (m->n_looks < LEARN_LOOKS) {
+		learn(m, x);
 		return;
 	}
-	off = (x - m->mean_ln) / fmax(m->deviation_ln, DEVIATION_LEAST);
 	m->cusum = fmin(fmax(0, m->cusum + off - CUSUM_SLACK), 2 * CUSUM_ALARM);
-	m->is_drifting = m->cusum > CUSUM_ALARM;
-	if (m->is_drifting)
-		return; // the past is what it is compared with
-	m->deviation_ln = m->deviation_ln * keep + fabs(x - m->mean_ln) * 1.25 * (1 - keep);
-	m->mean_ln = m->mean_ln * keep + x * (1 - keep);
+	m->is_drifting = m->cusum > CUSUM_ALARM && x - m->mean_ln > DRIFT_LEAST;
+	m->n_drifting = m->is_drifting ? m->n_drifting + 1 : 0;
+	if (m->n_drifting >= RELEARN_LOOKS) {
+		m->n_looks = 0;
+		m->cusum = 0;
+		m->is_drifting = false;
+	}
+	if (!m->is_drifting)
+		learn(m, x);
 }
 
 struct peers {

@@ -68,7 +68,8 @@ struct sl_guard_member {
 	uint8_t n_ejections;
 	uint8_t looks; // bits: was an outlier at the last looks
 	bool is_drifting;
-	double value, bound; // that the last ejection was decided by
+	uint32_t n_looks, n_drifting; // learnt from; in a row
+	double value, bound;          // that the last ejection was decided by
 };
 
 struct sl_guard_pool {

@@ -16,7 +16,7 @@
 #define DEAD_BAND      0.10
 #define STEP_UP        0.10 // per second
 #define STEP_DOWN      0.20
-#define LEAK           0.03                  // per second
+#define LEAK           0.10                  // per second
 #define U_MIN          (-2.0794415416798357) // ln 1/8
 #define U_MAX          1.3862943611198906    // ln 4
 
