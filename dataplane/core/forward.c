@@ -9,15 +9,14 @@
 
 void sl_forward_init(struct sl_forwarder *fw)
 {
-	for (uint32_t lane = 0; lane < SL_FORWARD_PORT_LANES; lane++)
+	for (uint32_t lane = 0; lane < SL_LOCALPORT_LANES; lane++)
 		fw->lane_owner[lane] = (uint8_t)(lane % fw->n_workers);
 	for (uint32_t row = 0; row < SL_MAX_POOLS; row++)
 		fw->cursors[row] = sl_pick_turns_start(fw->worker);
 	fw->is_simple = fw->links == NULL || !fw->links->has_vlans;
 	sl_toobig_bucket_init(&fw->too_bigs, fw->now);
+	fw->stateless_until = fw->now;
 	fw->next_outer_id = (uint16_t)fw->worker;
-	// Start somewhere else after each restart: peers may still remember the old ports.
-	fw->next_local_port = (uint32_t)sl_mix64(fw->steer_seed + fw->worker);
 }
 
 void sl_forward_load(struct sl_forwarder *fw, const struct sl_flow *flow, int32_t change)
@@ -38,11 +37,16 @@ void sl_forward_flow_gone(void *ctx, const struct sl_flow *flow, bool is_evictio
 		sl_forward_load(fw, flow, -1);
 		if (flow->flags & SL_FLOW_IS_MEASURED)
 			sl_measure_over(fw->measure, flow, fw->now_ns);
+		if (fw->snap != NULL && fw->snap->keeps_clients &&
+		    sl_flow_is_confirmed(flow->state))
+			sl_forward_remember_end(fw, flow);
 	}
 	__atomic_store_n(&fw->entries[flow->backend], fw->entries[flow->backend] - 1,
 	                 __ATOMIC_RELAXED);
 	sl_stat_set(&fw->stats->flows, sl_stat_get(&fw->stats->flows) - 1);
 	sl_stat_set(&vip->flows, sl_stat_get(&vip->flows) - 1);
+	if (flow->flags & SL_FLOW_IS_FULLNAT)
+		sl_forward_give_port(fw, flow);
 	if (is_eviction)
 		sl_stat_add(&fw->stats->flows_evicted, 1);
 }
@@ -84,15 +88,19 @@ void sl_forward_leave_towards(struct sl_forwarder *fw, struct sl_pkt *pkt, const
 	forward_leave_by_hop(fw, pkt, hop);
 }
 
-void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,
-                                 const struct sl_flow *flow, const struct sl_ip *backend)
+void sl_forward_leave_by(struct sl_forwarder *fw, struct sl_pkt *pkt, uint16_t hop,
+                         const struct sl_ip *dst)
 {
-	const uint16_t hop = forward_backend_hop(fw, flow);
-
 	if (hop != SL_NEIGH_NONE)
 		forward_leave_by_hop(fw, pkt, hop);
 	else
-		sl_forward_leave_towards(fw, pkt, backend, NULL);
+		sl_forward_leave_towards(fw, pkt, dst, NULL);
+}
+
+void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                                 const struct sl_flow *flow, const struct sl_ip *backend)
+{
+	sl_forward_leave_by(fw, pkt, forward_backend_hop(fw, flow), backend);
 }
 
 // The packet is not changed, so where it goes is only in the flow.
@@ -155,6 +163,21 @@ static void count_rst(struct sl_forwarder *fw, const struct sl_flow *flow)
 		sl_stat_add(&cell->resets, 1);
 }
 
+// What VIPs that keep their clients learn from a flow that leaves its state for next.
+static void track_client(struct sl_forwarder *fw, struct sl_flow *flow, uint8_t next,
+                         const struct sl_pkt *pkt, enum sl_dir dir)
+{
+	const bool was_confirmed = sl_flow_is_confirmed(flow->state);
+
+	if (next == SL_FLOW_ANSWERED)
+		sl_forward_note_syn_ack(flow, pkt);
+	else if (!was_confirmed && sl_flow_is_confirmed(next) && next != SL_FLOW_RESET &&
+	         dir == SL_DIR_C2S)
+		sl_forward_remember(fw, flow, pkt);
+	else if (was_confirmed && sl_flow_is_over(next))
+		sl_forward_remember_end(fw, flow);
+}
+
 static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct sl_flow *flow,
                                                 const struct sl_pkt *pkt, enum sl_dir dir)
 {
@@ -168,6 +191,10 @@ static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct 
 	if (next == old ||
 	    (old == SL_FLOW_PICKED && is_dsr && fw->now - flow->picked_tick < PICKED_WAIT_TICKS))
 		return;
+	if (fw->snap->keeps_clients)
+		track_client(fw, flow, next, pkt, dir);
+	if (next == SL_FLOW_CLOSING && old == SL_FLOW_FIN_C2S && (flow->flags & SL_FLOW_IS_FULLNAT))
+		sl_forward_forget_port(fw, flow);
 	if (sl_flow_is_over(next) != sl_flow_is_over(old)) // a revived flow counts again
 		change_over(fw, flow, sl_flow_is_over(next));
 	sl_flow_set_state(fw->flows, flow, next, fw->now);
@@ -175,12 +202,15 @@ static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct 
 
 // UDP: an answer or a third packet confirms; DSR never sees answers.
 #define UDP_CONFIRM_PKTS 3
-static void track_udp(struct sl_forwarder *fw, struct sl_flow *flow, enum sl_dir dir)
+static void track_udp(struct sl_forwarder *fw, struct sl_flow *flow, const struct sl_pkt *pkt,
+                      enum sl_dir dir)
 {
 	if (flow->state != SL_FLOW_NEW)
 		return;
 	if (dir == SL_DIR_C2S && ++flow->n_udp_pkts < UDP_CONFIRM_PKTS)
 		return;
+	if (fw->snap->keeps_clients)
+		sl_forward_remember(fw, flow, pkt);
 	sl_flow_set_state(fw->flows, flow, SL_FLOW_OPEN, fw->now);
 }
 
@@ -233,17 +263,21 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 		if (!forward_is_midstream(flow, pkt))
 			track_tcp(fw, flow, pkt, dir);
 	} else if (pkt->kind == SL_PKT_UDP) {
-		track_udp(fw, flow, dir);
+		track_udp(fw, flow, pkt, dir);
 	}
 	forward_touch(flow, fw->now);
 	forward_count(fw, flow, pkt, dir);
-	if (flow->flags & (SL_FLOW_IS_DSR | SL_FLOW_IS_SPLICED)) {
+	if (flow->flags & (SL_FLOW_IS_DSR | SL_FLOW_IS_SPLICED | SL_FLOW_IS_TRANSLATED)) {
 		if (is_dsr) {
 			leave_as_it_is(fw, pkt, flow);
 			return;
 		}
-		if (!sl_forward_splice(fw, pkt, flow, dir))
+		if ((flow->flags & SL_FLOW_IS_SPLICED) && !sl_forward_splice(fw, pkt, flow, dir))
 			return;
+		if (flow->flags & SL_FLOW_IS_TRANSLATED) {
+			sl_forward_translate(fw, pkt, flow, dir);
+			return;
+		}
 	}
 	rewrite(fw, pkt, flow, dir);
 	if (dir == SL_DIR_C2S)
@@ -281,6 +315,10 @@ void sl_forward_icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt)
 	}
 	if (flow->flags & SL_FLOW_IS_DSR) { // the backend sent it from the VIP and wants it so
 		leave_as_it_is(fw, pkt, flow);
+		return;
+	}
+	if (flow->flags & SL_FLOW_IS_TRANSLATED) {
+		sl_forward_translate_error(fw, pkt, flow, dir);
 		return;
 	}
 	if (!sl_rewrite_ttl(pkt)) {

@@ -60,6 +60,8 @@ struct sl_worker {
 	struct sl_frag_table *frags;
 	void *flow_memory; // of the table
 	size_t flow_bytes;
+	void *port_memory; // of local ports
+	size_t port_bytes;
 	uint32_t *loads; // own_load, entries, own_vip_load
 	struct sl_measure measure;
 	size_t phase_bytes;
@@ -73,7 +75,8 @@ struct sl_worker_params {
 	const struct sl_route_table *routes;
 	struct sl_neigh_table *neighs;
 	const uint32_t *others_load, *others_vip_load;
-	struct sl_limits *limits; // shared by all workers
+	struct sl_limits *limits;   // shared by all workers
+	struct sl_persist *persist; // the same
 	uint64_t steer_seed;
 	struct sl_hash_key table_key;
 	uint32_t n_flows;
