@@ -223,10 +223,10 @@ static uint16_t sample(const struct sl_forwarder *fw, const struct sl_snap_pool 
 		const uint32_t least = (uint32_t)((random >> 32) * pool->weight_top_milli >> 32);
 
 		at = (uint32_t)((random & UINT32_MAX) * pool->n_members >> 32);
-		if (least < fw->snap->backends[pool->members[at]].weight_milli)
+		if (least < fw->snap->weights_milli[pool->members[at]])
 			return pool->members[at];
 	}
-	while (fw->snap->backends[pool->members[at]].weight_milli == 0) // some have weight
+	while (fw->snap->weights_milli[pool->members[at]] == 0) // some have weight
 		at = at + 1 < pool->n_members ? at + 1 : 0;
 	return pool->members[at];
 }
