@@ -16,6 +16,7 @@ static void check_pool(const struct sl_snap_pool *got, const struct sl_snap_pool
 	ck_assert_uint_eq(got->tcp_idle_ticks, want->tcp_idle_ticks);
 	ck_assert_int_eq(got->has_capacity, want->has_capacity);
 	ck_assert_uint_eq(got->weights_milli, want->weights_milli);
+	ck_assert_uint_eq(got->weight_top_milli, want->weight_top_milli);
 	ck_assert_uint_eq(got->turns.n_leaves, want->turns.n_leaves);
 	ck_assert_uint_eq(got->n_maglev, want->n_maglev);
 	for (uint32_t m = 0; m < want->n_members; m++) {
