@@ -57,9 +57,15 @@ static uint16_t pick_least(struct sl_forwarder *fw, const struct sl_snap_pool *p
 	struct sl_pick_load load = {.own = fw->own_load, .others = fw->others_load};
 	// A cursor shared by pools would start each behind where another stopped: with equal loads
 	// some members would never have their turn.
-	uint32_t *cursor = pool->balance == SL_BALANCE_LEAST_CONNECTIONS ? &fw->cursors[pool->row]
-	                                                                 : &fw->least_cursor;
+	const bool is_adaptive = pool->balance == SL_BALANCE_ADAPTIVE && fw->measure != NULL;
+	uint32_t *cursor = is_adaptive || pool->balance == SL_BALANCE_LEAST_CONNECTIONS
+	                           ? &fw->cursors[pool->row]
+	                           : &fw->least_cursor;
 
+	if (is_adaptive) {
+		load.own_units = fw->measure->own_units;
+		load.others_units = fw->others_units;
+	}
 	if (pool->rate.interval_ns != 0)
 		least.cells = fw->limits->backends;
 	return sl_pick_least_next(&least, &load, cursor, is_limited);
@@ -71,10 +77,21 @@ static uint64_t flows_of(const struct sl_forwarder *fw, uint16_t backend)
 	       __atomic_load_n(&fw->others_load[backend], __ATOMIC_RELAXED);
 }
 
+// What a limit counts: flows, or what they are worth where balance goes by that.
+static uint64_t worth_of(const struct sl_forwarder *fw, const struct sl_snap_pool *pool,
+                         uint16_t backend)
+{
+	if (pool->balance != SL_BALANCE_ADAPTIVE || fw->measure == NULL)
+		return flows_of(fw, backend);
+	return ((uint64_t)fw->measure->own_units[backend] +
+	        __atomic_load_n(&fw->others_units[backend], __ATOMIC_RELAXED)) /
+	       SL_PICK_UNIT;
+}
+
 bool sl_forward_is_at_limit(const struct sl_forwarder *fw, const struct sl_snap_pool *pool,
                             uint16_t backend)
 {
-	if (pool->limit_flows != 0 && flows_of(fw, backend) >= pool->limit_flows)
+	if (pool->limit_flows != 0 && worth_of(fw, pool, backend) >= pool->limit_flows)
 		return true;
 	return pool->rate.interval_ns != 0 &&
 	       !sl_limit_is_open(&fw->limits->backends[backend], &pool->rate, fw->now_ns);
