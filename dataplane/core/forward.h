@@ -25,6 +25,7 @@
 #include "measure.h"
 #include "neigh.h"
 #include "route.h"
+#include "rss.h"
 #include "sluice/stats.h"
 #include "snapshot.h"
 #include "toobig.h"
@@ -59,7 +60,8 @@ struct sl_forwarder {
 	struct sl_stats_backend *backend_stats;
 	struct sl_stats_vip *vip_stats;
 	const uint8_t (*port_macs)[6];
-	uint64_t steer_seed; // same on all workers
+	uint64_t steer_seed;      // same on all workers
+	const struct sl_rss *rss; // some device steers by it; NULL: none
 	uint8_t lane_owner[SL_FORWARD_PORT_LANES];
 	bool is_simple; // one worker, no VLANs: a packet is always ours to decide
 	// --- per burst ---
