@@ -123,6 +123,16 @@ static void build_prefixes(const struct raw_list *list, bool is_allow, struct sl
 		                                 .is_allow = is_allow};
 }
 
+// The defaults are those of limits.source-new-flows.
+static uint8_t persist_bits(const struct raw_vip *raw)
+{
+	if (raw->persistence.node == NULL)
+		return 0;
+	if (raw->persistence.prefix_bits != 0)
+		return (uint8_t)raw->persistence.prefix_bits;
+	return sl_ip_is_v4(&raw->address) ? 32 : 64;
+}
+
 static void build_vip(const struct raw_vip *raw, struct sl_model *model)
 {
 	struct sl_model_vip *out = &model->vips[model->n_vips++];
@@ -137,6 +147,8 @@ static void build_vip(const struct raw_vip *raw, struct sl_model *model)
 		.limit_flows = (uint32_t)raw->limits.flows,
 		.limit_new_flows_per_s = (uint32_t)raw->limits.new_flows_per_s,
 		.source_new_flows_per_s = (uint32_t)raw->limits.source_new_flows_per_s,
+		.persist_s = (uint32_t)(raw->persistence.timeout_ms / MS_PER_S),
+		.persist_bits = persist_bits(raw),
 		.first_prefix = model->n_prefixes,
 		.n_prefixes = raw->allow.n + raw->deny.n,
 		.pool = raw->pool_number,

@@ -45,6 +45,11 @@ struct raw_vip_limits {
 	uint64_t flows, new_flows_per_s, source_new_flows_per_s;
 };
 
+struct raw_persistence {
+	const struct sl_node *node;       // NULL = none
+	uint64_t timeout_ms, prefix_bits; // 0 = the family's default
+};
+
 struct raw_prefix {
 	const struct sl_node *node;
 	struct sl_prefix prefix;
@@ -57,7 +62,8 @@ struct raw_vip {
 	struct raw_list ports; // struct raw_ports
 	uint64_t protocol;     // 0 tcp, 1 udp
 	uint64_t affinity;     // enum sl_affinity
-	uint64_t measure;      // 0 off, 1 on
+	struct raw_persistence persistence;
+	uint64_t measure; // 0 off, 1 on
 	struct raw_vip_limits limits;
 	struct raw_list allow, deny; // struct raw_prefix
 	const char *pool;

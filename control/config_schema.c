@@ -103,6 +103,19 @@ static const struct sl_schema_key vip_limit_keys[] = {
 };
 OBJECT(vip_limits_object, "limits", vip_limit_keys, NULL);
 
+static const struct sl_schema_key persistence_keys[] = {
+	{"timeout", SL_VALUE_SECONDS, true, AT(raw_persistence, timeout_ms), MS_PER_S,
+         (uint64_t)SL_PERSIST_MAX_S *MS_PER_S,
+         .doc = "how long after a client's flow was confirmed or ended its new flows go to the "
+                "same "
+                "backend, unless that takes no new flows"},
+	{"prefix", SL_VALUE_INTEGER, false, AT(raw_persistence, prefix_bits), 1, 128,
+         .doc = "clients that share so many bits of address are one; 32 of IPv4 and 64 of IPv6 "
+                "when "
+                "left out"},
+};
+OBJECT(persistence_object, "persistence", persistence_keys, NULL);
+
 static const struct sl_schema_key client_prefix_item = {
 	"prefix", SL_VALUE_PREFIX, .offset = AT(raw_prefix, prefix), .doc = "clients of a network"};
 
@@ -122,6 +135,10 @@ static const struct sl_schema_key vip_keys[] = {
                 "that backend has at most 1.25 times its share; flow, its address and port; "
                 "quic-cid, the server in QUIC connection ids; none "
                 "leaves all to the pool's balance"},
+	{"persistence", SL_VALUE_MAP, .offset = AT(raw_vip, persistence),
+         .object = &persistence_object,
+         .doc = "affinity source only; clients keep their backend, whatever weights and load "
+                "become"},
 	{"measure", SL_VALUE_WORD, false, AT(raw_vip, measure), .default_text = "on",
          .words = switches,
          .doc = "tcp: follow requests and answers in what passes, for time to first token, time "

@@ -37,6 +37,21 @@ static int init_limits(struct sl_appliance *a)
 	               : -EIO;
 }
 
+static int init_persist(struct sl_appliance *a)
+{
+	const size_t n_bytes = sl_persist_bytes(SL_PERSIST_CLIENTS);
+	struct sl_hash_key key;
+
+	a->persist = aligned_alloc(SL_CACHE_LINE_BYTES, n_bytes);
+	if (a->persist == NULL)
+		return -ENOMEM;
+	if (getrandom(&key, sizeof(key), 0) != sizeof(key))
+		return -EIO;
+	memset(a->persist, 0, n_bytes);
+	sl_persist_init(a->persist, SL_PERSIST_CLIENTS, &key);
+	return 0;
+}
+
 static int init_workers(struct sl_appliance *a, uint64_t seed)
 {
 	struct sl_worker_params params = {
@@ -44,6 +59,7 @@ static int init_workers(struct sl_appliance *a, uint64_t seed)
 		.neighs = &a->neighs,
 		.steer_seed = seed,
 		.limits = a->limits,
+		.persist = a->persist,
 		.n_flows = (uint32_t)(a->config.flows / a->config.n_workers)};
 
 	for (uint32_t w = 0; w < a->config.n_workers; w++) {
@@ -113,6 +129,8 @@ int sl_appliance_init(struct sl_appliance *a, struct sl_text *why)
 	if (err == 0)
 		err = init_limits(a);
 	if (err == 0)
+		err = init_persist(a);
+	if (err == 0)
 		err = init_workers(a, random[1]);
 	if (err == 0)
 		pin_gateways(a);
@@ -176,5 +194,6 @@ void sl_appliance_fini(struct sl_appliance *a)
 	free((void *)a->neighs.index);
 	free(a->limits);
 	sl_links_fini(&a->links);
+	free(a->persist);
 	sl_segment_fini(&a->segment);
 }

@@ -22,7 +22,9 @@
 #define SL_MAX_VIPS     4096  // wire VIP rows: one per (name, port range)
 #define SL_MAX_POOLS    4096
 #define SL_MAX_PREFIXES 65536 // of allow and deny lists
-#define SL_NAME_BYTES   64    // with the closing NUL
+
+#define SL_PERSIST_MAX_S (168 * 3600) // longest persistence
+#define SL_NAME_BYTES    64           // with the closing NUL
 
 #define SL_NO_BACKEND UINT16_MAX // "no backend" in a u16 index
 
@@ -49,11 +51,16 @@ static inline bool sl_forward_is_dsr(unsigned int forward)
 	return forward >= SL_FORWARD_DSR_L2;
 }
 
-// The packet travels inside another one, which makes it longer; the backend may be of the other
-// family.
+// The packet travels inside another one, which makes it longer.
 static inline bool sl_forward_is_tunnel(unsigned int forward)
 {
 	return forward >= SL_FORWARD_DSR_IPIP;
+}
+
+// The backend may be of the other family than the VIP.
+static inline bool sl_forward_crosses_families(unsigned int forward)
+{
+	return forward == SL_FORWARD_FULLNAT || sl_forward_is_tunnel(forward);
 }
 
 // What keeps packets that would not fit after encapsulation from being lost.
