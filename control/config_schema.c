@@ -25,6 +25,7 @@ static const char *const probe_types[] = {"tcp", "http", "kserve", "grpc", NULL}
 static const char *const states[] = {"ready", "drain", "maint", NULL};
 static const char *const idles[] = {"poll", "sleep", NULL};
 static const char *const hugepages[] = {"auto", "never", NULL};
+static const char *const rss_sides[] = {"auto", "source", "destination", "off", NULL};
 static const char *const port_modes[] = {"shared", "dedicated", NULL};
 
 #define ONLY_HTTP   (1u << SL_PROBE_HTTP)
@@ -320,6 +321,10 @@ static const struct sl_schema_key port_keys[] = {
          SL_MTU_MAX_BYTES, "1500",
          .doc = "longest IP packet the port sends and receives, bytes; the interface itself is "
                 "raised to it where it is lower; af_xdp takes no more than 1766"},
+	{"rss", SL_VALUE_WORD, false, AT(raw_port, rss), .default_text = "auto", .words = rss_sides,
+         .doc = "with several workers, which side of received packets is the client's, so that the "
+                "NIC gives requests and replies to one worker; auto: source where a default route "
+                "leads, else destination. No effect on devices without programmable RSS"},
 	ADDRESSES_KEY(raw_port),
 	{"vlans", SL_VALUE_LIST, false, AT(raw_port, vlans), 1, SL_MAX_PORTS - 1,
          .item = &vlan_item, .item_bytes = sizeof(struct raw_vlan),

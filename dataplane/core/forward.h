@@ -28,6 +28,7 @@
 #include "neigh.h"
 #include "persist.h"
 #include "route.h"
+#include "rss.h"
 #include "sluice/stats.h"
 #include "snapshot.h"
 #include "toobig.h"
@@ -65,7 +66,8 @@ struct sl_forwarder {
 	struct sl_stats_vip *vip_stats;
 	struct sl_stats_local_ports *port_stats; // by backend
 	const uint8_t (*port_macs)[6];
-	uint64_t steer_seed; // same on all workers
+	uint64_t steer_seed;      // same on all workers
+	const struct sl_rss *rss; // some device steers by it; NULL: none
 	uint8_t lane_owner[SL_LOCALPORT_LANES];
 	bool is_simple; // no VLANs: what is sent to a port's MAC is that port's
 	// --- per burst ---

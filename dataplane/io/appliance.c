@@ -78,8 +78,10 @@ static void name_ports(struct sl_appliance *a)
 {
 	struct sl_stats_header *h = a->segment.base;
 
-	for (uint32_t p = 0; p < a->ports.n_ports; p++)
+	for (uint32_t p = 0; p < a->ports.n_ports; p++) {
 		snprintf(h->port_devices[p], SL_NAME_BYTES, "%s", a->ports.ports[p].device);
+		h->port_rss[p] = a->ports.ports[p].rss;
+	}
 }
 
 static void pin_gateways(struct sl_appliance *a)

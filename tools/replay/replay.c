@@ -110,6 +110,7 @@ static int worker_new(struct sl_replay *rp, uint32_t index, uint64_t seed)
 	w->fw = (struct sl_forwarder){
 		.worker = index,
 		.n_workers = rp->config.n_workers,
+		.now = params.now, // captures have clocks of their own, far from 0
 		.flows = sl_flow_table_init(w->flow_memory, flow_bytes, &params),
 		.local_ports = sl_localport_init(w->port_memory, port_bytes, &port_params),
 		.frags = w->frags,
