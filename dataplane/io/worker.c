@@ -420,6 +420,7 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 		.own_vip_load = worker->loads + 2 * SL_MAX_BACKENDS,
 		.port_macs = (const uint8_t(*)[6])io->ports->macs,
 		.steer_seed = params->steer_seed,
+		.now = flow_params.now,
 	};
 	if (worker->fw.flows == NULL || worker->fw.local_ports == NULL)
 		goto err;
