@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "measure.h"
 
-#include "flow_private.h"
-#include "layout.h"
-
 #define FLEETING_MS 100
 
 static uint32_t to_us(uint64_t now_ns)
@@ -111,9 +108,8 @@ static __attribute__((noinline)) void measure_segment(struct sl_measure *m,
 			           now_us - phase->request_us, 1);
 		return;
 	}
-	if ((flow->flags & SL_FLOW_IS_DSR) && seg.n_bytes == 0 && seg.ack == phase->ack &&
-	    !seg.is_fin && !seg.is_rst)
-		return; // acknowledges nothing new
+	if (sl_measure_is_stale(m, flow, pkt))
+		return;
 	sl_phase_segment(phase, &seg, (flow->flags & SL_FLOW_IS_DSR) != 0, &told);
 	tell(m, flow->backend, &told);
 	change_load(m, flow->backend, before, sl_phase_load(phase));
@@ -183,6 +179,9 @@ static bool look_at(struct sl_measure *m, uint32_t entry, uint64_t now_ns)
 	if (phase->phase == SL_PHASE_IDLE)
 		return false; // over or gone as well
 	age_us = sl_phase_check(phase, to_us(now_ns), &told);
+	if (age_us == 0 && told.ttft_us == 0 && told.n_tokens == 0 &&
+	    sl_phase_load(phase) == before)
+		return true; // as most do: the entry itself, in memory of its own, was not needed
 	tell(m, flow->backend, &told);
 	change_load(m, flow->backend, before, sl_phase_load(phase));
 	if (age_us > 0)
@@ -211,4 +210,6 @@ void sl_measure_sweep(struct sl_measure *m, uint64_t now_ns, uint32_t budget)
 		m->flows[entry].is_listed = false;
 		m->n_listed--;
 	}
+	if (m->n_left > 0) // by the next call it is here
+		sl_measure_prefetch(m, m->flows[m->last].next);
 }
