@@ -3,15 +3,21 @@
 // makes its flows from real SYNs, then on net_pcap with infinite_rx, replaying a capture of exactly
 // these flows that testpmd replays as well.
 //
-// Usage:  bench_subject nat|fullnat|dsr-l2 established|connections|flood FLOWS CAPTURE [v6]
+// Usage:  bench_subject nat|fullnat|dsr-l2|dsr-ipip KIND FLOWS CAPTURE [v6]
+//         KIND: established, connections, or a flood of SYNs: flood (hosts and ports one after
+//         another), flood-random, flood-siphash, flood-crc (traffic.h).
+//         Of more than MAX_SAMPLE packets the capture holds so many, taken over all flows.
 //         Prints "ready {json}" when the capture is there, then obeys lines of standard input:
 //         "run MS" prints one JSON object, end of input ends it.
 // Time:   CPU time of the worker's thread, so that what else runs on the core is not charged to
 //         it; cycles are that at the frequency of the TSC.
 #include <errno.h>
 #include <stdio.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <rte_cycles.h>
 #include <rte_eal.h>
@@ -29,8 +35,9 @@
 #define MBUF_CACHE   256
 #define MBUFS_MOVING 8192
 #define N_TOGETHER   1024 // connections whose packets are interleaved
+#define MAX_SAMPLE   2000000
 
-enum kind { KIND_ESTABLISHED, KIND_CONNECTIONS, KIND_FLOOD };
+enum kind { KIND_ESTABLISHED, KIND_CONNECTIONS, KIND_FLOOD }; // and crafted ones from here on
 
 struct subject {
 	struct sl_appliance a;
@@ -51,10 +58,11 @@ static _Noreturn void die(const char *what)
 
 static uint32_t packets_of(const struct subject *s)
 {
+	const bool is_one_way = s->kind >= KIND_FLOOD || sl_forward_is_dsr(s->traffic.forward);
+
 	if (s->kind == KIND_CONNECTIONS)
 		return 8 * s->n_flows;
-	return s->kind == KIND_FLOOD || s->traffic.forward == SL_FORWARD_DSR_L2 ? s->n_flows
-	                                                                        : 2 * s->n_flows;
+	return RTE_MIN(is_one_way ? s->n_flows : 2 * s->n_flows, (uint32_t)MAX_SAMPLE);
 }
 
 static void start_eal(uint32_t n_mbufs)
@@ -125,7 +133,7 @@ static void start_appliance(struct subject *s)
 	// A flood meets a table of a quarter of its sources; a fifth of room keeps the others from
 	// being full by chance.
 	bench_traffic_config(&s->a.config,
-	                     s->kind == KIND_FLOOD ? s->n_flows / 4 : s->n_flows * 6 / 5);
+	                     s->kind >= KIND_FLOOD ? s->n_flows / 4 : s->n_flows * 6 / 5);
 	s->a.ports.n_workers = 1;
 	s->a.ports.pool = sl_ports_make_pool("bench", n_mbufs, MBUF_BYTES);
 	if (s->a.ports.pool == NULL)
@@ -154,7 +162,8 @@ static bool pass(struct subject *s, const struct sl_packet_spec *spec, struct sl
 		pkt.len = rte_pktmbuf_data_len(m);
 		memcpy(frame, rte_pktmbuf_mtod(m, void *), pkt.len);
 		rte_pktmbuf_free(m);
-		if (sl_parse(&pkt) >= 0 || pkt.kind != SL_PKT_TCP)
+		if (sl_parse(&pkt) >= 0 ||
+		    (pkt.kind != SL_PKT_TCP && pkt.tuple.proto != IPPROTO_IPIP))
 			continue; // what the main core asks its neighbours
 		*sent = pkt.tuple;
 		return true;
@@ -164,7 +173,7 @@ static bool pass(struct subject *s, const struct sl_packet_spec *spec, struct sl
 
 static void make_flows(struct subject *s)
 {
-	const bool is_dsr = s->traffic.forward == SL_FORWARD_DSR_L2;
+	const bool is_dsr = sl_forward_is_dsr(s->traffic.forward);
 	struct sl_packet_spec spec;
 	struct sl_tuple ignored;
 
@@ -200,7 +209,7 @@ static void put(struct subject *s, FILE *capture, uint32_t flow, uint8_t flags, 
 // Every flow's packets in an order that no prefetcher can guess (Fisher and Yates).
 static void write_established(struct subject *s, FILE *capture)
 {
-	uint32_t n = packets_of(s);
+	const uint32_t n = sl_forward_is_dsr(s->traffic.forward) ? s->n_flows : 2 * s->n_flows;
 	uint32_t *order = calloc(n, sizeof(*order));
 
 	if (order == NULL)
@@ -211,7 +220,7 @@ static void write_established(struct subject *s, FILE *capture)
 		order[i] = order[j];
 		order[j] = i;
 	}
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < packets_of(s); i++)
 		put(s, capture, order[i] % s->n_flows, SL_TCP_ACK, order[i] >= s->n_flows);
 	free(order);
 }
@@ -242,6 +251,20 @@ static void write_connections(struct subject *s, FILE *capture)
 	}
 }
 
+static void write_flood(struct subject *s, FILE *capture)
+{
+	uint8_t frame[SL_PACKET_MAX_BYTES];
+	uint64_t tried = 0;
+
+	for (uint32_t i = 0; i < packets_of(s); i++) {
+		struct sl_packet_spec spec = bench_traffic_flood(
+			&s->traffic, (enum bench_flood)(s->kind - KIND_FLOOD), &tried);
+
+		bench_capture_put(capture, frame,
+		                  (uint32_t)sl_packet_build(frame, sizeof(frame), &spec));
+	}
+}
+
 static void write_capture(struct subject *s)
 {
 	FILE *capture = bench_capture_open(s->path);
@@ -251,8 +274,7 @@ static void write_capture(struct subject *s)
 	else if (s->kind == KIND_ESTABLISHED)
 		write_established(s, capture);
 	else
-		for (uint32_t i = 0; i < s->n_flows; i++) // sources nobody has seen
-			put(s, capture, s->n_flows + i, SL_TCP_SYN, false);
+		write_flood(s, capture);
 	if (fclose(capture) != 0)
 		die("capture: disk full");
 }
@@ -325,12 +347,13 @@ static void run(struct subject *s, uint32_t ms)
 
 static void parse_args(struct subject *s, int argc, char **argv)
 {
-	static const char *const forwards[] = {"nat", "fullnat", "dsr-l2"};
-	static const char *const kinds[] = {"established", "connections", "flood"};
+	static const char *const forwards[] = {"nat", "fullnat", "dsr-l2", "dsr-ipip"};
+	static const char *const kinds[] = {"established",  "connections",   "flood",
+	                                    "flood-random", "flood-siphash", "flood-crc"};
 	uint32_t f = 0, k = 0;
 
 	if (argc < 5)
-		die("usage: nat|fullnat|dsr-l2 established|connections|flood FLOWS CAPTURE [v6]");
+		die("usage: nat|fullnat|dsr-l2|dsr-ipip KIND FLOWS CAPTURE [v6]");
 	while (f < RTE_DIM(forwards) && strcmp(argv[1], forwards[f]) != 0)
 		f++;
 	while (k < RTE_DIM(kinds) && strcmp(argv[2], kinds[k]) != 0)
@@ -346,6 +369,35 @@ static void parse_args(struct subject *s, int argc, char **argv)
 		die("FLOWS must be more than 0, and a multiple of 1024 for connections");
 }
 
+// What of a piece of memory the kernel has given pages for.
+static uint64_t resident_bytes(void *mem, size_t n_bytes)
+{
+	const uintptr_t page = (uintptr_t)getpagesize(), first = (uintptr_t)mem & ~(page - 1);
+	const size_t n_pages = ((uintptr_t)mem + n_bytes - first + page - 1) / page;
+	unsigned char *here = calloc(n_pages, 1);
+	uint64_t n = 0;
+
+	if (here == NULL || mincore((void *)first, n_pages * page, here) != 0)
+		die("mincore");
+	for (size_t i = 0; i < n_pages; i++)
+		n += (here[i] & 1) * page;
+	free(here);
+	return n;
+}
+
+static void tell_ready(const struct subject *s)
+{
+	const struct sl_worker *worker = s->a.io.workers[0];
+
+	printf("ready {\"capture_packets\": %u, \"buffer_bytes\": %zu, \"flows\": %lu, "
+	       "\"table_bytes\": %zu, \"table_resident_bytes\": %lu, "
+	       "\"measure_resident_bytes\": %lu}\n",
+	       packets_of(s), MBUF_BYTES + SL_PRIVATE_BYTES, sl_stat_get(&worker->stats->flows),
+	       worker->flow_bytes, resident_bytes(worker->flow_memory, worker->flow_bytes),
+	       resident_bytes(worker->measure.flows, worker->phase_bytes));
+	fflush(stdout);
+}
+
 int main(int argc, char **argv)
 {
 	struct subject *s = calloc(1, sizeof(*s));
@@ -355,16 +407,11 @@ int main(int argc, char **argv)
 		die("no memory");
 	parse_args(s, argc, argv);
 	start_appliance(s);
-	if (s->kind != KIND_FLOOD)
+	if (s->kind < KIND_FLOOD)
 		make_flows(s);
 	write_capture(s);
 	open_capture(s);
-	printf("ready {\"capture_packets\": %u, \"buffer_bytes\": %zu, \"flows\": %lu, "
-	       "\"table_bytes_per_flow\": %.1f}\n",
-	       packets_of(s), MBUF_BYTES + SL_PRIVATE_BYTES,
-	       sl_stat_get(&s->a.io.workers[0]->stats->flows),
-	       (double)sl_flow_table_bytes(s->n_flows) / s->n_flows);
-	fflush(stdout);
+	tell_ready(s);
 	while (fgets(line, sizeof(line), stdin) != NULL) {
 		if (strncmp(line, "run ", 4) == 0)
 			run(s, (uint32_t)strtoul(line + 4, NULL, 10));
