@@ -71,6 +71,8 @@ struct sl_flow {
 		uint32_t n_udp_pkts;  // c2s, until it is confirmed
 		uint32_t s2c_delta;   // TCP: what the client counts less what the backend counts
 		uint32_t picked_tick; // direct return, PICKED: since when
+		uint32_t heard_ack;   // TCP, neither: what a client acknowledges that has heard the
+		                      // backend; then 0, or 1 if it did not (forward_persist.c)
 	};
 };
 _Static_assert(sizeof(struct sl_flow) == 64, "one line");

@@ -13,7 +13,9 @@ void sl_forward_init(struct sl_forwarder *fw)
 		fw->lane_owner[lane] = (uint8_t)(lane % fw->n_workers);
 	for (uint32_t row = 0; row < SL_MAX_POOLS; row++)
 		fw->cursors[row] = sl_pick_turns_start(fw->worker);
+	fw->is_simple = fw->links == NULL || !fw->links->has_vlans;
 	sl_toobig_bucket_init(&fw->too_bigs, fw->now);
+	fw->stateless_until = fw->now;
 	fw->next_outer_id = (uint16_t)fw->worker;
 	// Start somewhere else after each restart: peers may still remember the old ports.
 	fw->next_local_port = (uint32_t)sl_mix64(fw->steer_seed + fw->worker);
@@ -37,6 +39,9 @@ void sl_forward_flow_gone(void *ctx, const struct sl_flow *flow, bool is_evictio
 		sl_forward_load(fw, flow, -1);
 		if (flow->flags & SL_FLOW_IS_MEASURED)
 			sl_measure_over(fw->measure, flow, fw->now_ns);
+		if (fw->snap != NULL && fw->snap->keeps_clients &&
+		    sl_flow_is_confirmed(flow->state))
+			sl_forward_remember_end(fw, flow);
 	}
 	__atomic_store_n(&fw->entries[flow->backend], fw->entries[flow->backend] - 1,
 	                 __ATOMIC_RELAXED);
@@ -44,6 +49,21 @@ void sl_forward_flow_gone(void *ctx, const struct sl_flow *flow, bool is_evictio
 	sl_stat_set(&vip->flows, sl_stat_get(&vip->flows) - 1);
 	if (is_eviction)
 		sl_stat_add(&fw->stats->flows_evicted, 1);
+}
+
+// The port wants tags or a look at the length, or the MAC is not known. Whoever resolves it has
+// nothing left to do but write it.
+void sl_forward_leave_with_care(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_neigh *row,
+                                uint64_t word)
+{
+	if (!sl_forward_fit(fw, pkt))
+		return;
+	if (word & SL_NEIGH_USABLE) {
+		forward_leave_by_mac(fw, pkt, row, word);
+		return;
+	}
+	pkt->hop = row->address;
+	pkt->verdict = SL_VERDICT_RESOLVE;
 }
 
 void sl_forward_leave_towards(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_ip *dst,
@@ -59,7 +79,8 @@ void sl_forward_leave_towards(struct sl_forwarder *fw, struct sl_pkt *pkt, const
 	pkt->out_port = route->port;
 	hop = sl_neigh_find(fw->neighs, &pkt->hop, route->port);
 	if (hop == SL_NEIGH_NONE) {
-		pkt->verdict = SL_VERDICT_RESOLVE;
+		if (sl_forward_fit(fw, pkt))
+			pkt->verdict = SL_VERDICT_RESOLVE;
 		return;
 	}
 	if (hop_cache != NULL)
@@ -67,15 +88,19 @@ void sl_forward_leave_towards(struct sl_forwarder *fw, struct sl_pkt *pkt, const
 	forward_leave_by_hop(fw, pkt, hop);
 }
 
-void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,
-                                 const struct sl_flow *flow, const struct sl_ip *backend)
+void sl_forward_leave_by(struct sl_forwarder *fw, struct sl_pkt *pkt, uint16_t hop,
+                         const struct sl_ip *dst)
 {
-	const uint16_t hop = forward_backend_hop(fw, flow);
-
 	if (hop != SL_NEIGH_NONE)
 		forward_leave_by_hop(fw, pkt, hop);
 	else
-		sl_forward_leave_towards(fw, pkt, backend, NULL);
+		sl_forward_leave_towards(fw, pkt, dst, NULL);
+}
+
+void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                                 const struct sl_flow *flow, const struct sl_ip *backend)
+{
+	sl_forward_leave_by(fw, pkt, forward_backend_hop(fw, flow), backend);
 }
 
 // The packet is not changed, so where it goes is only in the flow.
@@ -138,6 +163,21 @@ static void count_rst(struct sl_forwarder *fw, const struct sl_flow *flow)
 		sl_stat_add(&cell->resets, 1);
 }
 
+// What VIPs that keep their clients learn from a flow that leaves its state for next.
+static void track_client(struct sl_forwarder *fw, struct sl_flow *flow, uint8_t next,
+                         const struct sl_pkt *pkt, enum sl_dir dir)
+{
+	const bool was_confirmed = sl_flow_is_confirmed(flow->state);
+
+	if (next == SL_FLOW_ANSWERED)
+		sl_forward_note_syn_ack(flow, pkt);
+	else if (!was_confirmed && sl_flow_is_confirmed(next) && next != SL_FLOW_RESET &&
+	         dir == SL_DIR_C2S)
+		sl_forward_remember(fw, flow, pkt);
+	else if (was_confirmed && sl_flow_is_over(next))
+		sl_forward_remember_end(fw, flow);
+}
+
 static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct sl_flow *flow,
                                                 const struct sl_pkt *pkt, enum sl_dir dir)
 {
@@ -151,6 +191,8 @@ static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct 
 	if (next == old ||
 	    (old == SL_FLOW_PICKED && is_dsr && fw->now - flow->picked_tick < PICKED_WAIT_TICKS))
 		return;
+	if (fw->snap->keeps_clients)
+		track_client(fw, flow, next, pkt, dir);
 	if (sl_flow_is_over(next) != sl_flow_is_over(old)) // a revived flow counts again
 		change_over(fw, flow, sl_flow_is_over(next));
 	sl_flow_set_state(fw->flows, flow, next, fw->now);
@@ -158,12 +200,15 @@ static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct 
 
 // UDP: an answer or a third packet confirms; DSR never sees answers.
 #define UDP_CONFIRM_PKTS 3
-static void track_udp(struct sl_forwarder *fw, struct sl_flow *flow, enum sl_dir dir)
+static void track_udp(struct sl_forwarder *fw, struct sl_flow *flow, const struct sl_pkt *pkt,
+                      enum sl_dir dir)
 {
 	if (flow->state != SL_FLOW_NEW)
 		return;
 	if (dir == SL_DIR_C2S && ++flow->n_udp_pkts < UDP_CONFIRM_PKTS)
 		return;
+	if (fw->snap->keeps_clients)
+		sl_forward_remember(fw, flow, pkt);
 	sl_flow_set_state(fw->flows, flow, SL_FLOW_OPEN, fw->now);
 }
 
@@ -216,7 +261,7 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 		if (!forward_is_midstream(flow, pkt))
 			track_tcp(fw, flow, pkt, dir);
 	} else if (pkt->kind == SL_PKT_UDP) {
-		track_udp(fw, flow, dir);
+		track_udp(fw, flow, pkt, dir);
 	}
 	forward_touch(flow, fw->now);
 	forward_count(fw, flow, pkt, dir);
@@ -248,7 +293,7 @@ static struct sl_tuple reversed(const struct sl_tuple *t)
 
 // The quoted packet is one we sent. Turned round it is a packet of the flow's other direction, and
 // that is how the table knows it (RFC 5508 section 4; RFC 792).
-static void icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt)
+void sl_forward_icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt)
 {
 	struct sl_tuple back = reversed(&pkt->inner);
 	struct sl_tuple outer = pkt->tuple;
@@ -363,7 +408,7 @@ void sl_forward_finish(struct sl_forwarder *fw, struct sl_forward_batch *batch)
 		if (unlikely(pkt->is_fragment && pkt->verdict != SL_VERDICT_DECIDE))
 			continue;
 		if (unlikely(pkt->kind == SL_PKT_ICMP_ERROR)) {
-			icmp_error(fw, pkt);
+			sl_forward_icmp_error(fw, pkt);
 			continue;
 		}
 		flow = sl_flow_search_take(fw->flows, &batch->search, i, pkt, &dir);

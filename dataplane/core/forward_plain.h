@@ -35,6 +35,16 @@ static inline void forward_count(struct sl_forwarder *fw, const struct sl_flow *
 	}
 }
 
+// Tells the main core that this row is in use; a plain load keeps the line shared when it knows.
+static inline void forward_leave_by_mac(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                                        struct sl_neigh *row, uint64_t word)
+{
+	if (__builtin_expect(atomic_load_explicit(&row->used, memory_order_relaxed) == 0, 0))
+		atomic_store_explicit(&row->used, 1, memory_order_relaxed);
+	sl_rewrite_macs_word(pkt, fw->port_macs[pkt->out_port], word);
+	pkt->verdict = SL_VERDICT_SEND;
+}
+
 // A next hop by index: MAC if it is usable, else the packet waits at the main core.
 static inline void forward_leave_by_hop(struct sl_forwarder *fw, struct sl_pkt *pkt, uint16_t hop)
 {
@@ -42,17 +52,10 @@ static inline void forward_leave_by_hop(struct sl_forwarder *fw, struct sl_pkt *
 	const uint64_t word = sl_neigh_word(row);
 
 	pkt->out_port = row->port;
-	if (__builtin_expect(!(word & SL_NEIGH_USABLE), 0)) {
-		pkt->hop = row->address;
-		pkt->verdict = SL_VERDICT_RESOLVE;
-		return;
-	}
-	// Tell the main core that this row is in use; a plain load keeps the line shared when it
-	// knows.
-	if (__builtin_expect(atomic_load_explicit(&row->used, memory_order_relaxed) == 0, 0))
-		atomic_store_explicit(&row->used, 1, memory_order_relaxed);
-	sl_rewrite_macs_word(pkt, fw->port_macs[pkt->out_port], word);
-	pkt->verdict = SL_VERDICT_SEND;
+	if (__builtin_expect(!(word & SL_NEIGH_DIRECT), 0))
+		sl_forward_leave_with_care(fw, pkt, row, word);
+	else
+		forward_leave_by_mac(fw, pkt, row, word);
 }
 
 // SL_NEIGH_NONE when the flow's backend was removed: its flows live on.

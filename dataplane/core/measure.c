@@ -76,13 +76,18 @@ static uint32_t payload_bytes(const struct sl_pkt *pkt)
 	return (uint32_t)pkt->l4_bytes - (uint32_t)(pkt->payload_off - pkt->l4_off);
 }
 
+static uint32_t ack_of(const struct sl_pkt *pkt)
+{
+	return sl_load32_host(pkt->data + pkt->l4_off + SL_TCP_OFF_ACK);
+}
+
 static struct sl_phase_segment segment_of(const struct sl_pkt *pkt, enum sl_dir dir,
                                           uint32_t now_us)
 {
 	return (struct sl_phase_segment){
 		.now_us = now_us,
 		.seq = pkt->tcp_seq,
-		.ack = sl_load32_host(pkt->data + pkt->l4_off + SL_TCP_OFF_ACK),
+		.ack = ack_of(pkt),
 		.n_bytes = payload_bytes(pkt),
 		.payload = pkt->data + pkt->payload_off,
 		.dir = dir,
@@ -108,8 +113,6 @@ static __attribute__((noinline)) void measure_segment(struct sl_measure *m,
 			           now_us - phase->request_us, 1);
 		return;
 	}
-	if (sl_measure_is_stale(m, flow, pkt))
-		return;
 	sl_phase_segment(phase, &seg, (flow->flags & SL_FLOW_IS_DSR) != 0, &told);
 	tell(m, flow->backend, &told);
 	change_load(m, flow->backend, before, sl_phase_load(phase));
@@ -126,9 +129,14 @@ void sl_measure_pkt(struct sl_measure *m, const struct sl_flow *flow, const stru
 
 	if (sl_flow_is_over(flow->state) || pkt->is_fragment)
 		return;
-	if (dir == SL_DIR_S2C && !(pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_FIN | SL_TCP_RST)) &&
-	    sl_phase_goes_on(phase, now_us, pkt->data + pkt->payload_off, payload_bytes(pkt)))
-		return;
+	if (!(pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_FIN | SL_TCP_RST))) {
+		if (dir == SL_DIR_S2C &&
+		    sl_phase_goes_on(phase, now_us, pkt->data + pkt->payload_off,
+		                     payload_bytes(pkt)))
+			return;
+		if (payload_bytes(pkt) == 0 && ack_of(pkt) == phase->ack)
+			return; // under DSR: acknowledges nothing new
+	}
 	measure_segment(m, flow, pkt, dir, now_us);
 }
 
