@@ -212,18 +212,42 @@ struct sl_model *sl_build_model(const struct raw_pools_file *file, const char *t
 	return model;
 }
 
+static void build_addresses(const struct raw_list *list, struct sl_dp_port *out)
+{
+	const struct raw_prefix *addresses = list->items;
+
+	out->n_addresses = (uint8_t)list->n;
+	for (uint32_t i = 0; i < list->n; i++)
+		out->addresses[i] = addresses[i].prefix;
+}
+
 static void build_port(const struct raw_port *raw, struct sl_dp_port *out)
 {
-	const struct raw_prefix *addresses = raw->addresses.items;
 
 	copy_text(out->name, sizeof(out->name), raw->name);
 	copy_text(out->device, sizeof(out->device), raw->device.args);
 	out->kind = raw->device.kind;
 	out->mode = (uint8_t)raw->mode;
 	out->mtu_bytes = (uint16_t)raw->mtu_bytes;
-	out->n_addresses = (uint8_t)raw->addresses.n;
-	for (uint32_t i = 0; i < raw->addresses.n; i++)
-		out->addresses[i] = addresses[i].prefix;
+	build_addresses(&raw->addresses, out);
+}
+
+static void build_vlans(const struct raw_port *raw, uint16_t parent, struct sl_dpconfig *out)
+{
+	const struct raw_vlan *vlans = raw->vlans.items;
+
+	for (uint32_t i = 0; i < raw->vlans.n; i++) {
+		struct sl_dp_port *port = &out->ports[out->n_ports++];
+
+		copy_text(port->name, sizeof(port->name), vlans[i].name);
+		port->kind = SL_DEVICE_VLAN;
+		port->parent = parent;
+		port->vlan_id = (uint16_t)vlans[i].id;
+		port->mtu_bytes = (uint16_t)vlans[i].mtu_bytes;
+		if (port->mtu_bytes == 0)
+			port->mtu_bytes = (uint16_t)raw->mtu_bytes;
+		build_addresses(&vlans[i].addresses, port);
+	}
 }
 
 void sl_build_dpconfig(const struct raw_dataplane_file *file, struct sl_dpconfig *out)
@@ -249,6 +273,8 @@ void sl_build_dpconfig(const struct raw_dataplane_file *file, struct sl_dpconfig
 		out->cpus[i] = (uint16_t)cpus[i].cpu;
 	for (uint32_t i = 0; i < file->ports.n; i++)
 		build_port(&ports[i], &out->ports[i]);
+	for (uint32_t i = 0; i < file->ports.n; i++)
+		build_vlans(&ports[i], (uint16_t)i, out);
 	for (uint32_t i = 0; i < file->routes.n; i++) {
 		out->routes[i].to = routes[i].to;
 		out->routes[i].via = routes[i].via;

@@ -158,6 +158,14 @@ struct raw_device {
 	uint8_t kind;     // enum sl_device_kind
 };
 
+struct raw_vlan {
+	const struct sl_node *node;
+	const char *name;
+	uint64_t id;
+	uint64_t mtu_bytes;        // 0 = the port's
+	struct raw_list addresses; // struct raw_prefix
+};
+
 struct raw_port {
 	const struct sl_node *node;
 	const char *name;
@@ -165,6 +173,7 @@ struct raw_port {
 	uint64_t mode; // enum sl_port_mode
 	uint64_t mtu_bytes;
 	struct raw_list addresses; // struct raw_prefix
+	struct raw_list vlans;     // struct raw_vlan
 };
 
 struct raw_route {

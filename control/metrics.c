@@ -106,6 +106,9 @@ static void add_vips(struct sl_text *text, struct sl_daemon *daemon)
 	         offsetof(struct sl_vip_totals, refused)},
 		{"vip_denied_flows_total", "New flows the allow and deny lists kept out.",
 	         offsetof(struct sl_vip_totals, denied)},
+		{"vip_stateless_packets_total",
+	         "Packets forwarded without a flow, for want of room.",
+	         offsetof(struct sl_vip_totals, stateless_pkts)},
 	};
 
 	for (size_t f = 0; f < sizeof(families) / sizeof(families[0]); f++) {

@@ -7,10 +7,10 @@
 #include "sluice/units.h"
 
 // Both kinds of row are arrays of sl_stat; a table treats them alike, as columns of numbers.
-#define MAX_COLUMNS 8
+#define MAX_COLUMNS 9
 
 enum backend_column { BE_FLOWS_ACTIVE, BE_FLOWS_NEW, BE_COLUMNS = 8 };
-enum vip_column { VIP_FLOWS_NEW, VIP_FLOWS = 6, VIP_COLUMNS = 8 };
+enum vip_column { VIP_FLOWS_NEW, VIP_FLOWS = 6, VIP_COLUMNS = 9 };
 
 struct slot {
 	uint64_t id;
@@ -27,10 +27,11 @@ struct table {
 	uint32_t n_slots;
 	uint32_t mask;
 	uint32_t n_columns;
+	uint32_t row_stats; // numbers from one row to the next
 	uint32_t rate_column;
 	uint32_t gauge_column; // not a total: no baseline
 	uint32_t n_workers;
-	const sl_stat *rows; // in the segment: [worker * n_slots + slot] of 64 bytes
+	const sl_stat *rows; // in the segment: [worker * n_slots + slot]
 	const struct sl_stats_slot *names;
 };
 
@@ -101,22 +102,18 @@ static struct slot *table_find(struct table *table, uint64_t id)
 	return NULL;
 }
 
-// The first n_columns numbers of each 64-byte row are ours.
+// The first n_columns numbers of each row are ours.
 static void sum_columns(const struct table *table, uint32_t slot, uint64_t sums[MAX_COLUMNS])
 {
-	const size_t row_stats = sizeof(struct sl_stats_backend) / sizeof(sl_stat);
-
 	memset(sums, 0, MAX_COLUMNS * sizeof(sums[0]));
 	for (uint32_t w = 0; w < table->n_workers; w++) {
-		const sl_stat *row = table->rows + ((size_t)w * table->n_slots + slot) * row_stats;
+		const sl_stat *row =
+			table->rows + ((size_t)w * table->n_slots + slot) * table->row_stats;
 
 		for (uint32_t c = 0; c < table->n_columns; c++)
 			sums[c] += sl_stat_get(&row[c]);
 	}
 }
-
-_Static_assert(sizeof(struct sl_stats_vip) == sizeof(struct sl_stats_backend),
-               "sum_columns walks both kinds of row");
 
 static void sample_slot(const struct table *table, struct slot *slot, const uint64_t *sums,
                         uint64_t now_ns)
@@ -177,10 +174,13 @@ int sl_stats_reader_attach(struct sl_stats_reader *reader, int fd, uint64_t now_
                            size_t why_bytes)
 {
 	struct table backends = {.n_columns = BE_COLUMNS,
+	                         .row_stats = sizeof(struct sl_stats_backend) / sizeof(sl_stat),
 	                         .rate_column = BE_FLOWS_NEW,
 	                         .gauge_column = BE_FLOWS_ACTIVE};
-	struct table vips = {
-		.n_columns = VIP_COLUMNS, .rate_column = VIP_FLOWS_NEW, .gauge_column = VIP_FLOWS};
+	struct table vips = {.n_columns = VIP_COLUMNS,
+	                     .row_stats = sizeof(struct sl_stats_vip) / sizeof(sl_stat),
+	                     .rate_column = VIP_FLOWS_NEW,
+	                     .gauge_column = VIP_FLOWS};
 	struct sl_stats_map map;
 	int err;
 
@@ -242,9 +242,30 @@ static void read_now(struct table *table, uint64_t id, uint64_t sums[MAX_COLUMNS
 	*rate_per_s = slot->new_flows_per_s;
 }
 
+// Workers may have had their most at different times, so there were at least as many as low says.
+static void count_ports(const struct sl_stats_map *map, uint32_t slot,
+                        struct sl_backend_totals *totals)
+{
+	const uint64_t generation = sl_stat_get(&map->backend_slots[slot].generation);
+	uint64_t n_busy = 0, n_peak = 0;
+
+	for (uint32_t w = 0; w < map->n_workers; w++) {
+		const struct sl_stats_local_ports *row =
+			&map->local_ports[(size_t)w * map->max_backends + slot];
+
+		if (sl_stat_get(&row->generation) != (uint16_t)generation)
+			continue; // of who had the slot before
+		n_busy += sl_stat_get(&row->busy);
+		n_peak += sl_stat_get(&row->busy_peak);
+	}
+	totals->ports_free -= n_busy < SL_STATS_LOCAL_PORTS ? n_busy : SL_STATS_LOCAL_PORTS;
+	totals->ports_free_low -= n_peak < SL_STATS_LOCAL_PORTS ? n_peak : SL_STATS_LOCAL_PORTS;
+}
+
 void sl_stats_reader_backend(struct sl_stats_reader *reader, uint64_t id,
                              struct sl_backend_totals *totals, double *new_flows_per_s)
 {
+	const struct slot *slot = table_find(&reader->backends, id);
 	uint64_t sums[MAX_COLUMNS];
 
 	read_now(&reader->backends, id, sums, new_flows_per_s);
@@ -257,7 +278,11 @@ void sl_stats_reader_backend(struct sl_stats_reader *reader, uint64_t id,
 		.s2c_bytes = sums[5],
 		.refused = sums[6],
 		.resets = sums[7],
+		.ports_free = SL_STATS_LOCAL_PORTS,
+		.ports_free_low = SL_STATS_LOCAL_PORTS,
 	};
+	if (slot != NULL)
+		count_ports(&reader->map, (uint32_t)(slot - reader->backends.slots), totals);
 }
 
 void sl_stats_reader_vip(struct sl_stats_reader *reader, uint64_t id, struct sl_vip_totals *totals,
@@ -275,6 +300,7 @@ void sl_stats_reader_vip(struct sl_stats_reader *reader, uint64_t id, struct sl_
 		.refused = sums[5],
 		.flows = sums[VIP_FLOWS],
 		.denied = sums[7],
+		.stateless_pkts = sums[8],
 	};
 }
 

@@ -210,6 +210,50 @@ uint16_t sl_forward_pick(struct sl_forwarder *fw, const struct sl_snap_vip *vip,
 	return backend;
 }
 
+// By the client, with the weights as chances: from a place that the hash names, each try accepts
+// its member as often as its weight says. No table to build for a case that is to be rare, and a
+// weight that changes moves only clients from or to its own backend.
+#define SAMPLE_TRIES 64
+static uint16_t sample(const struct sl_forwarder *fw, const struct sl_snap_pool *pool,
+                       uint64_t hash)
+{
+	uint32_t at = 0;
+
+	for (uint32_t n = 0; n < SAMPLE_TRIES; n++) {
+		const uint64_t random = sl_mix64(hash + n);
+		const uint32_t least = (uint32_t)((random >> 32) * pool->weight_top_milli >> 32);
+
+		at = (uint32_t)((random & UINT32_MAX) * pool->n_members >> 32);
+		if (least < fw->snap->backends[pool->members[at]].weight_milli)
+			return pool->members[at];
+	}
+	while (fw->snap->backends[pool->members[at]].weight_milli == 0) // some have weight
+		at = at + 1 < pool->n_members ? at + 1 : 0;
+	return pool->members[at];
+}
+
+uint16_t sl_forward_pick_stateless(const struct sl_forwarder *fw, const struct sl_snap_vip *vip,
+                                   const struct sl_pkt *pkt)
+{
+	const struct sl_snap_pool *pool = &fw->snap->pools[vip->pool];
+	struct client client = {.address = pkt->tuple.src};
+	struct sl_quic_cid cid;
+
+	if (vip->affinity == SL_AFFINITY_QUIC_CID && find_cid(pkt, &cid)) {
+		uint16_t backend = sl_quic_backend(&pool->quic, &cid);
+
+		if (backend != SL_NO_BACKEND)
+			return backend;
+	}
+	if (!pool->has_capacity)
+		return SL_NO_BACKEND;
+	if (pool->maglev == NULL)
+		return sample(fw, pool, hash_flow(fw, pkt));
+	return sl_pick_maglev(pool->maglev, pool->n_maglev,
+	                      vip->affinity == SL_AFFINITY_SOURCE ? hash_client(fw, &client)
+	                                                          : hash_flow(fw, pkt));
+}
+
 bool sl_forward_is_agreed(const struct sl_forwarder *fw, const struct sl_snap_vip *vip)
 {
 	if (vip->affinity == SL_AFFINITY_NONE)

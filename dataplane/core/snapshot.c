@@ -188,7 +188,9 @@ static int fill_vips(struct fixed *f, const struct sl_snap_inputs *in)
 		f->keeps_clients |= row->persist_s != 0;
 	}
 	err = fill_acls(f, in->config);
-	return err != 0 ? err : snap_index_init(&f->index, f->vips, in->config->n_vips);
+	if (err == 0)
+		err = snap_index_init(&f->index, f->vips, in->config->n_vips);
+	return err != 0 ? err : snap_index_add_speakers(&f->index, f->vips, in->config);
 }
 
 // A backend that no route leads to keeps MTU 0; its packets end as no_route.

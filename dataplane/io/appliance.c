@@ -22,6 +22,7 @@ static int init_neighbours(struct sl_appliance *a, uint64_t seed)
 		return -ENOMEM;
 	}
 	sl_neigh_init(&a->neighs, rows, index, seed);
+	a->neighs.careful_ports = sl_links_careful(&a->links);
 	return 0;
 }
 
@@ -106,10 +107,13 @@ int sl_appliance_init(struct sl_appliance *a, struct sl_text *why)
 		         "route %u: via is in no connected network of a port", bad + 1);
 		return -EINVAL;
 	}
-	err = sl_segment_init(&a->segment, &a->config, random[0] | 1, sl_clock_ns());
+	err = sl_links_init(&a->links, &a->config);
+	if (err == 0)
+		err = sl_segment_init(&a->segment, &a->config, random[0] | 1, sl_clock_ns());
 	if (err == 0) {
 		name_ports(a);
 		a->io.ports = &a->ports;
+		a->io.links = &a->links;
 		a->io.stats = a->segment.base;
 		a->io.is_sleepy = a->config.idle == SL_IDLE_SLEEP;
 		err = sl_io_init(&a->io, a->config.n_workers);
@@ -141,7 +145,8 @@ static void read_devices(struct sl_appliance *a)
 	struct rte_eth_stats stats;
 
 	for (uint32_t p = 0; p < a->ports.n_ports; p++) {
-		if (rte_eth_stats_get(a->ports.ports[p].id, &stats) != 0)
+		if (a->ports.ports[p].parent != p ||
+		    rte_eth_stats_get(a->ports.ports[p].id, &stats) != 0)
 			continue;
 		sl_stat_set(&h->port_missed[p], stats.imissed + stats.rx_nombuf);
 		sl_stat_set(&h->port_errors[p], stats.ierrors + stats.oerrors);
@@ -186,6 +191,7 @@ void sl_appliance_fini(struct sl_appliance *a)
 	free(a->neighs.rows);
 	free((void *)a->neighs.index);
 	free(a->limits);
+	sl_links_fini(&a->links);
 	free(a->persist);
 	sl_segment_fini(&a->segment);
 }
