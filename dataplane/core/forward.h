@@ -58,7 +58,8 @@ struct sl_forwarder {
 	struct sl_stats_backend *backend_stats;
 	struct sl_stats_vip *vip_stats;
 	const uint8_t (*port_macs)[6];
-	uint64_t steer_seed; // same on all workers
+	uint64_t steer_seed;           // same on all workers
+	struct sl_hash_key cookie_key; // syncookie.h
 	uint8_t lane_owner[SL_FORWARD_PORT_LANES];
 	// --- per burst ---
 	const struct sl_snapshot *snap; // NULL before the first configuration

@@ -62,9 +62,9 @@ struct sl_snap_vip {
 	uint16_t pool;                  // row
 	uint16_t port_first, port_last; // host order
 	uint8_t proto;
-	uint8_t affinity; // enum sl_affinity
-	bool is_measured; // phases and latency of its TCP flows
-	uint8_t zero;
+	uint8_t affinity;     // enum sl_affinity
+	bool is_measured;     // phases and latency of its TCP flows
+	uint8_t syn_cookies;  // enum sl_syn_cookies
 	uint32_t limit_flows; // 0 = none
 	struct sl_limit_rate rate, source_rate;
 	const struct sl_acl_range *acl;

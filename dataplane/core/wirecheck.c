@@ -143,8 +143,13 @@ static enum sl_ipc_status check_vip(const struct sl_wire_header *h, uint32_t row
 		return wire_refuse(why, SL_IPC_MALFORMED,
 		                   "vip row %u: is_measured %u is neither 0 nor 1", row,
 		                   v->is_measured);
-	if (v->zero != 0)
-		return wire_refuse(why, SL_IPC_MALFORMED, "vip row %u: zero bytes are set", row);
+	if (v->syn_cookies >= SL_SYN_COOKIES_COUNT)
+		return wire_refuse(why, SL_IPC_MALFORMED, "vip row %u: syn_cookies %u is unknown",
+		                   row, v->syn_cookies);
+	if (v->syn_cookies != SL_SYN_COOKIES_OFF &&
+	    (v->proto != PROTO_TCP || sl_forward_is_dsr(sl_wire_pools(h)[v->pool].forward)))
+		return wire_refuse(why, SL_IPC_INVALID,
+		                   "vip row %u: syn cookies need TCP and nat or fullnat", row);
 	return SL_IPC_OK;
 }
 

@@ -12,6 +12,8 @@
 #include <rte_ethdev.h>
 #include <rte_malloc.h>
 
+#include "syncookie.h"
+
 #define IDLE_MAX_US 200 // the longest nap; also bounds how long a new snapshot waits for us
 #define IDLE_SPINS  64  // empty turns before the first nap
 
@@ -353,6 +355,7 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 		.own_vip_load = worker->loads + 2 * SL_MAX_BACKENDS,
 		.port_macs = (const uint8_t(*)[6])io->ports->macs,
 		.steer_seed = params->steer_seed,
+		.cookie_key = sl_syncookie_key(&params->table_key),
 	};
 	if (worker->fw.flows == NULL)
 		goto err;

@@ -77,7 +77,9 @@ struct sl_stats_vip {
 	sl_stat flows;          // in the table now
 	sl_stat denied;         // new flows that the allow and deny lists kept out
 	sl_stat stateless_pkts; // forwarded without a flow, for want of room
-	sl_stat spare[7];
+	sl_stat cookies_sent;   // SYNs answered by us
+	sl_stat cookies_good;   // connections made of them
+	sl_stat spare[5];
 };
 
 struct sl_stats_slot {

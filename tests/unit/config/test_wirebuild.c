@@ -121,7 +121,7 @@ START_TEST(each_port_range_is_one_vip_row)
 		ck_assert_uint_eq(row->source_new_flows_per_s, i < 2 ? 2000 : 0);
 		ck_assert_uint_eq(row->first_prefix, i < 2 ? 0 : 2);
 		ck_assert_uint_eq(row->n_prefixes, i < 2 ? 2 : 0);
-		ck_assert_uint_eq(row->zero, 0);
+		ck_assert_uint_eq(row->syn_cookies, SL_SYN_COOKIES_OFF);
 	}
 	fixture_free(&f);
 }
