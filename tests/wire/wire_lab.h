@@ -38,6 +38,7 @@ struct sl_lab_spec {
 	uint8_t n_servers;
 	uint8_t n_workers;
 	uint16_t advertised_mss; // by servers to the client, direct return only; 0 = theirs
+	const char *syn_cookies; // of the TCP services; NULL = off
 	bool is_crossed;         // tunnels: IPv4 services have IPv6 backends and the other way
 };
 
