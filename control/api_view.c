@@ -151,7 +151,8 @@ static uint64_t pool_weight_milli(const struct sl_daemon *daemon, const struct s
 	return sum_milli;
 }
 
-static void add_backend_counters(struct sl_daemon *daemon, json_t *json, uint64_t id)
+static void add_backend_counters(struct sl_daemon *daemon, json_t *json, uint64_t id,
+                                 bool is_fullnat)
 {
 	struct sl_backend_totals totals;
 	double rate_per_s;
@@ -166,6 +167,10 @@ static void add_backend_counters(struct sl_daemon *daemon, json_t *json, uint64_
 	json_object_set_new(json, "tx_bytes_total", integer(totals.s2c_bytes));
 	json_object_set_new(json, "refused_total", integer(totals.refused));
 	json_object_set_new(json, "resets_total", integer(totals.resets));
+	json_object_set_new(json, "local_ports_free",
+	                    is_fullnat ? integer(totals.ports_free) : json_null());
+	json_object_set_new(json, "local_ports_free_low",
+	                    is_fullnat ? integer(totals.ports_free_low) : json_null());
 }
 
 static json_t *view_backend(struct sl_daemon *daemon, uint32_t pool, uint32_t backend,
@@ -191,7 +196,7 @@ static json_t *view_backend(struct sl_daemon *daemon, uint32_t pool, uint32_t ba
 	if (json == NULL)
 		return NULL;
 	json_object_set_new(json, "overrides", view_overrides(daemon, p->name, be->name));
-	add_backend_counters(daemon, json, be->id);
+	add_backend_counters(daemon, json, be->id, p->forward == SL_FORWARD_FULLNAT);
 	return json;
 }
 
@@ -257,7 +262,7 @@ static json_t *view_vip(struct sl_daemon *daemon, const struct sl_model_vip *vip
 	sl_stats_reader_vip(daemon->stats, vip->id, &totals, &rate_per_s);
 	return json_pack(
 		"{s:s, s:s, s:o, s:s, s:s, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, "
-	        "s:s, s:o, s:o}",
+		"s:s, s:o, s:o}",
 		"name", vip->name, "address", sl_name_of_ip(&vip->address, address), "ports",
 		view_ports(model, vip), "protocol", sl_name_of_proto(vip->proto), "pool",
 		model->pools[vip->pool].name, "flows_new_total", integer(totals.flows_new),
@@ -281,6 +286,14 @@ json_t *sl_view_vips(struct sl_daemon *daemon)
 	return json_pack("{s:o}", "items", items);
 }
 
+static json_t *view_persistence(const struct sl_stats_summary *summary)
+{
+	return json_pack(
+		"{s:o, s:o, s:o, s:o}", "followed_total", integer(summary->persist_followed),
+		"repicked_total", integer(summary->persist_repicked), "clients_total",
+		integer(summary->persist_made), "evicted_total", integer(summary->persist_evicted));
+}
+
 json_t *sl_view_flow_count(struct sl_daemon *daemon)
 {
 	const struct sl_model *model = daemon->model;
@@ -302,9 +315,10 @@ json_t *sl_view_flow_count(struct sl_daemon *daemon)
 			                                      integer(totals.flows_active)));
 		}
 	}
-	return json_pack("{s:b, s:o, s:o, s:o}", "connected", (int)daemon->publish.is_connected,
-	                 "total", integer(summary.flows), "capacity",
-	                 integer(summary.flow_capacity), "by_backend", list);
+	return json_pack("{s:b, s:o, s:o, s:o, s:o}", "connected",
+	                 (int)daemon->publish.is_connected, "total", integer(summary.flows),
+	                 "capacity", integer(summary.flow_capacity), "by_backend", list,
+	                 "persistence", view_persistence(&summary));
 }
 
 static json_t *lines_of(const char *text)

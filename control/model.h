@@ -68,6 +68,8 @@ struct sl_model_vip {
 	bool is_measured;
 	uint8_t syn_cookies;                                                 // enum sl_syn_cookies
 	uint32_t limit_flows, limit_new_flows_per_s, source_new_flows_per_s; // 0 = none
+	uint32_t persist_s;                                                  // 0 = none
+	uint8_t persist_bits;
 	uint32_t first_prefix, n_prefixes;
 	uint32_t pool;
 	uint32_t first_range, n_ranges;

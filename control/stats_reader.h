@@ -15,6 +15,7 @@ struct sl_backend_totals {
 	uint64_t flows_active, flows_new;
 	uint64_t c2s_pkts, c2s_bytes, s2c_pkts, s2c_bytes;
 	uint64_t refused, resets;
+	uint64_t ports_free, ports_free_low; // local ports of fullnat: now, and the least so far
 };
 
 struct sl_vip_totals {
@@ -30,6 +31,7 @@ struct sl_port_totals {
 
 struct sl_stats_summary {
 	uint64_t rx_pkts, tx_pkts, flows, flows_new, flows_evicted, flow_capacity;
+	uint64_t persist_followed, persist_repicked, persist_made, persist_evicted;
 	uint64_t epoch_acked; // the lowest any worker uses
 	uint64_t heartbeat_age_ns;
 	uint64_t drops[SL_DROP_COUNT];
@@ -50,7 +52,7 @@ const struct sl_stats_map *sl_stats_reader_map(const struct sl_stats_reader *rea
 
 void sl_stats_reader_sample(struct sl_stats_reader *reader, uint64_t now_ns);
 
-// Zeros when nothing is attached or nobody has that id.
+// Zeros when nothing is attached or nobody has that id; of local ports, all are free then.
 void sl_stats_reader_backend(struct sl_stats_reader *reader, uint64_t id,
                              struct sl_backend_totals *totals, double *new_flows_per_s);
 void sl_stats_reader_vip(struct sl_stats_reader *reader, uint64_t id, struct sl_vip_totals *totals,

@@ -126,10 +126,12 @@ static uint16_t walk(const struct sl_forwarder *fw, const struct sl_snap_pool *p
 // full go on from different slots, so its overflow spreads. One client that has filled all it can
 // reach in a large pool (4 slots per member meet nearly all of a small one) goes anywhere, in steps
 // that leave its own full stretch of slots at once.
-static uint16_t pick_source(struct sl_forwarder *fw, const struct sl_snap_pool *pool,
-                            const struct sl_pkt *pkt)
+static uint16_t pick_source(struct sl_forwarder *fw, const struct sl_snap_vip *vip,
+                            const struct sl_snap_pool *pool, const struct sl_pkt *pkt)
 {
-	struct client key = {.address = pkt->tuple.src};
+	struct client key = {.address = vip->persist_s != 0 ? sl_persist_prefix(&pkt->tuple.src,
+	                                                                        vip->persist_bits)
+	                                                    : pkt->tuple.src};
 	struct walk w = {.slot = sl_pick_maglev_slot(pool->n_maglev, hash_client(fw, &key)),
 	                 .step = 1,
 	                 .n_max = 4 * pool->n_members < WALK_MAX ? 4 * pool->n_members : WALK_MAX,
@@ -149,8 +151,13 @@ static uint16_t pick_source(struct sl_forwarder *fw, const struct sl_snap_pool *
 static uint16_t pick_first(struct sl_forwarder *fw, const struct sl_snap_vip *vip,
                            const struct sl_snap_pool *pool, const struct sl_pkt *pkt)
 {
-	if (vip->affinity == SL_AFFINITY_SOURCE)
-		return pick_source(fw, pool, pkt);
+	if (vip->affinity == SL_AFFINITY_SOURCE) {
+		uint16_t backend = vip->persist_s != 0
+		                           ? sl_forward_persisted(fw, vip, &pkt->tuple.src)
+		                           : SL_NO_BACKEND;
+
+		return backend != SL_NO_BACKEND ? backend : pick_source(fw, vip, pool, pkt);
+	}
 	if (vip->affinity == SL_AFFINITY_QUIC_CID)
 		return sl_pick_maglev(pool->maglev, pool->n_maglev, hash_quic(fw, pkt));
 	if (vip->affinity == SL_AFFINITY_FLOW || pool->balance == SL_BALANCE_MAGLEV)

@@ -62,19 +62,22 @@ struct sl_snap_vip {
 	uint16_t pool;                  // row
 	uint16_t port_first, port_last; // host order
 	uint8_t proto;
-	uint8_t affinity;     // enum sl_affinity
-	bool is_measured;     // phases and latency of its TCP flows
-	uint8_t syn_cookies;  // enum sl_syn_cookies
+	uint8_t affinity; // enum sl_affinity
+	uint8_t persist_bits;
+	bool is_measured;    // phases and latency of its TCP flows
+	uint8_t syn_cookies; // enum sl_syn_cookies
+	uint8_t zero[3];
 	uint32_t limit_flows; // 0 = none
 	struct sl_limit_rate rate, source_rate;
 	const struct sl_acl_range *acl;
-	uint32_t n_acl; // 0 admits everybody
-	uint32_t zero2;
+	uint32_t n_acl;     // 0 admits everybody
+	uint32_t persist_s; // 0 = none
 };
 
 struct sl_snapshot {
 	uint64_t generation;
 	uint64_t epoch;
+	bool keeps_clients; // some VIP has persistence
 	uint32_t n_vips, n_pools, n_members;
 	uint32_t n_backends; // highest index in use + 1
 	const struct sl_snap_vip *vips;

@@ -70,6 +70,7 @@ static bool has_same_policy(const struct sl_wire_vip *a, const struct sl_wire_vi
 	       a->syn_cookies == b->syn_cookies && a->limit_flows == b->limit_flows &&
 	       a->limit_new_flows_per_s == b->limit_new_flows_per_s &&
 	       a->source_new_flows_per_s == b->source_new_flows_per_s &&
+	       a->persist_s == b->persist_s && a->persist_bits == b->persist_bits &&
 	       a->first_prefix == b->first_prefix && a->n_prefixes == b->n_prefixes;
 }
 
@@ -113,7 +114,7 @@ static uint8_t family_of(const struct sl_ip *ip)
 	return sl_ip_is_v4(ip) ? HAS_V4 : HAS_V6;
 }
 
-// A tunnel carries either family to backends of either.
+// A tunnel carries either family to backends of either, and fullnat translates.
 static enum sl_ipc_status check_families(const struct sl_wire_header *h,
                                          const struct wire_reason *why)
 {
@@ -127,7 +128,7 @@ static enum sl_ipc_status check_families(const struct sl_wire_header *h,
 	for (uint32_t i = 0; i < h->n_vips; i++) {
 		const struct sl_wire_vip *v = &sl_wire_vips(h)[i];
 
-		if (!sl_forward_is_tunnel(sl_wire_pools(h)[v->pool].forward) &&
+		if (!sl_forward_crosses_families(sl_wire_pools(h)[v->pool].forward) &&
 		    (families[v->pool] & ~family_of(&v->address)) != 0)
 			return wire_refuse(why, SL_IPC_INVALID,
 			                   "vip row %u: pool %u has a backend of the other address "

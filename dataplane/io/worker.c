@@ -31,16 +31,28 @@ static void free_counted(struct rte_mbuf *m, sl_stat *drops, enum sl_drop why)
 	rte_pktmbuf_free(m);
 }
 
-static void hand(struct sl_worker *worker, uint32_t to, struct rte_mbuf *m)
+// One store that the other core sees for all of them: it fetches the ring's head line once, not per
+// packet.
+static void flush_handed(struct sl_worker *worker, uint32_t to)
 {
-	struct rte_ring *ring = worker->io->rings[to][worker->index];
+	struct rte_mbuf **pkts = worker->handed[to];
+	uint32_t n = worker->n_handed[to];
+	uint32_t n_sent = rte_ring_sp_enqueue_burst(worker->io->rings[to][worker->index],
+	                                            (void *const *)pkts, n, NULL);
 
-	if (rte_ring_sp_enqueue(ring, m) == 0)
-		sl_stat_add(&worker->stats->handed_pkts, 1);
-	else
-		free_counted(m, worker->stats->drops,
+	for (uint32_t i = n_sent; i < n; i++)
+		free_counted(pkts[i], worker->stats->drops,
 		             to == worker->io->n_workers ? SL_DROP_SLOW_FULL
 		                                         : SL_DROP_HANDOFF_FULL);
+	sl_stat_add(&worker->stats->handed_pkts, n_sent);
+	worker->n_handed[to] = 0;
+}
+
+static void hand(struct sl_worker *worker, uint32_t to, struct rte_mbuf *m)
+{
+	if (worker->n_handed[to] == SL_HAND_BUFFER)
+		flush_handed(worker, to);
+	worker->handed[to][worker->n_handed[to]++] = m;
 }
 
 static void flush_port(struct sl_worker *worker, uint32_t port)
@@ -61,11 +73,20 @@ static void flush_port(struct sl_worker *worker, uint32_t port)
 	sl_stat_add(&worker->stats->tx_pkts, n_sent);
 	sl_stat_add(&stats->tx_pkts, n_sent);
 	sl_stat_add(&stats->tx_bytes, n_bytes);
+	if (p->parent != port) { // a VLAN: its device has sent them too
+		stats = sl_stats_port_at(worker->io->stats, worker->index, p->parent);
+		sl_stat_add(&stats->tx_pkts, n_sent);
+		sl_stat_add(&stats->tx_bytes, n_bytes);
+	}
 	worker->n_tx[port] = 0;
 }
 
-static void flush_ports(struct sl_worker *worker)
+static void flush_all(struct sl_worker *worker)
 {
+	for (uint32_t to = 0; to <= worker->io->n_workers; to++) {
+		if (worker->n_handed[to] != 0)
+			flush_handed(worker, to);
+	}
 	for (uint32_t p = 0; p < worker->io->ports->n_ports; p++) {
 		if (worker->n_tx[p] != 0)
 			flush_port(worker, p);
@@ -152,12 +173,23 @@ static void queue_decision(struct sl_worker *worker, struct sl_pkt *pkt)
 		advance(worker);
 }
 
-static void receive_one(struct sl_worker *worker, struct rte_mbuf *m, uint32_t port)
+// What came with a VLAN's tag counts there too.
+static void count_vlan(struct sl_worker *worker, const struct sl_pkt *pkt)
+{
+	struct sl_stats_port *stats =
+		sl_stats_port_at(worker->io->stats, worker->index, pkt->in_port);
+
+	sl_stat_add(&stats->rx_pkts, 1);
+	sl_stat_add(&stats->rx_bytes, pkt->len);
+}
+
+static inline void receive_one(struct sl_worker *worker, struct rte_mbuf *m, uint32_t port,
+                               const bool is_trunk)
 {
 	struct sl_pkt *pkt = sl_pkt_of(m);
 
 	if (unlikely(m->nb_segs != 1)) { // larger than one buffer: not at the MTU we set up
-		free_counted(m, worker->stats->drops, SL_DROP_BAD_HEADER);
+		free_counted(m, worker->stats->drops, SL_DROP_TOO_LONG);
 		return;
 	}
 	pkt->data = rte_pktmbuf_mtod(m, uint8_t *);
@@ -165,6 +197,8 @@ static void receive_one(struct sl_worker *worker, struct rte_mbuf *m, uint32_t p
 	pkt->in_port = (uint16_t)port;
 	pkt->headroom = rte_pktmbuf_headroom(m);
 	sl_forward_classify(&worker->fw, pkt);
+	if (is_trunk && pkt->in_port != port)
+		count_vlan(worker, pkt);
 	if (likely(pkt->verdict == SL_VERDICT_DECIDE))
 		queue_decision(worker, pkt);
 	else
@@ -188,8 +222,13 @@ static uint32_t receive(struct sl_worker *worker, uint32_t port, uint32_t queue)
 	sl_stat_add(&worker->stats->rx_pkts, n);
 	sl_stat_add(&stats->rx_pkts, n);
 	sl_stat_add(&stats->rx_bytes, n_bytes);
+	if (unlikely(worker->io->ports->ports[port].is_trunk)) {
+		for (uint16_t i = 0; i < n; i++)
+			receive_one(worker, pkts[i], port, true);
+		return n;
+	}
 	for (uint16_t i = 0; i < n; i++)
-		receive_one(worker, pkts[i], port);
+		receive_one(worker, pkts[i], port, false);
 	return n;
 }
 
@@ -202,6 +241,17 @@ static uint32_t take(struct sl_worker *worker, uint32_t from)
 	if (n == 0)
 		return 0;
 	sl_stat_add(&worker->stats->taken_pkts, n);
+	// All of a packet's lines lie in the other core's cache: ask for those of the whole burst
+	// before waiting for the first.
+	for (uint32_t i = 0; i < n; i++) {
+		const char *pkt = (const char *)sl_pkt_of(pkts[i]);
+
+		rte_prefetch0(pkt);
+		rte_prefetch0(pkt + SL_CACHE_LINE_BYTES);
+		rte_prefetch0(pkts[i]);
+	}
+	for (uint32_t i = 0; i < n; i++)
+		rte_prefetch0(sl_pkt_of(pkts[i])->data);
 	for (uint32_t i = 0; i < n; i++) {
 		struct sl_pkt *pkt = sl_pkt_of(pkts[i]);
 
@@ -251,8 +301,9 @@ bool sl_worker_poll(struct sl_worker *worker, uint64_t now_ns)
 	n += receive_all(worker, &is_full);
 	if (!is_full)
 		finish_all(worker);
-	flush_ports(worker);
+	flush_all(worker);
 	sl_flow_expire(fw->flows, fw->now, SL_EXPIRE_EACH);
+	sl_forward_sweep(fw);
 	sl_measure_sweep(fw->measure, now_ns, SL_SWEEP_EACH);
 	sl_stat_set(&worker->stats->epoch, fw->snap != NULL ? fw->snap->epoch : 0);
 	sl_stat_set(&worker->stats->heartbeat_ns, now_ns);
@@ -287,7 +338,7 @@ int sl_worker_run(void *arg)
 			nap(RTE_MIN(n_empty - IDLE_SPINS, (uint32_t)IDLE_MAX_US));
 	}
 	finish_all(worker);
-	flush_ports(worker);
+	flush_all(worker);
 	rte_rcu_qsbr_thread_offline(worker->io->qsbr, worker->index);
 	return 0;
 }
@@ -309,6 +360,7 @@ static void point_stats(struct sl_worker *worker, void *base)
 	worker->fw.stats = worker->stats;
 	worker->fw.backend_stats = sl_stats_backend_at(base, worker->index, 0);
 	worker->fw.vip_stats = sl_stats_vip_at(base, worker->index, 0);
+	worker->fw.port_stats = sl_stats_local_ports_at(base, worker->index, 0);
 	worker->measure.latency = sl_stats_latency_at(base, worker->index, 0);
 }
 
@@ -319,6 +371,9 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 	struct sl_flow_params flow_params = {.n_flows = params->n_flows,
 	                                     .key = params->table_key,
 	                                     .now = (uint32_t)(sl_clock_ns() / SL_FLOW_TICK_NS)};
+	const struct sl_localport_params port_params = sl_localport_params_of(
+		params->n_flows, SL_MAX_BACKENDS, sl_forward_lanes(index, io->n_workers),
+		params->steer_seed + index);
 
 	if (worker == NULL)
 		return NULL;
@@ -330,13 +385,16 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 	worker->guessed = &worker->batches[2];
 	worker->flow_bytes = sl_flow_table_bytes(params->n_flows);
 	worker->flow_memory = map_zeroed(worker->flow_bytes);
+	worker->port_bytes = sl_localport_bytes(&port_params);
+	worker->port_memory = map_zeroed(worker->port_bytes);
 	worker->loads = calloc(2 * SL_MAX_BACKENDS + SL_MAX_VIPS, sizeof(*worker->loads));
 	worker->frags = malloc(sizeof(*worker->frags));
 	worker->phase_bytes = params->n_flows * sizeof(struct sl_phase_flow);
 	worker->measure.flows = map_zeroed(worker->phase_bytes);
 	worker->measure.own_units = calloc(SL_MAX_BACKENDS, sizeof(uint32_t));
-	if (worker->flow_memory == NULL || worker->loads == NULL || worker->frags == NULL ||
-	    worker->measure.flows == NULL || worker->measure.own_units == NULL)
+	if (worker->flow_memory == NULL || worker->port_memory == NULL || worker->loads == NULL ||
+	    worker->frags == NULL || worker->measure.flows == NULL ||
+	    worker->measure.own_units == NULL)
 		goto err;
 	sl_frag_init(worker->frags, &params->table_key);
 	worker->fw = (struct sl_forwarder){
@@ -344,11 +402,15 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 		.n_workers = io->n_workers,
 		.flows = sl_flow_table_init(worker->flow_memory, worker->flow_bytes, &flow_params),
 		.frags = worker->frags,
+		.local_ports =
+			sl_localport_init(worker->port_memory, worker->port_bytes, &port_params),
 		.routes = params->routes,
+		.links = io->links,
 		.neighs = params->neighs,
 		.others_load = params->others_load,
 		.others_vip_load = params->others_vip_load,
 		.limits = params->limits,
+		.persist = params->persist,
 		.measure = &worker->measure,
 		.own_load = worker->loads,
 		.entries = worker->loads + SL_MAX_BACKENDS,
@@ -357,7 +419,7 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 		.steer_seed = params->steer_seed,
 		.cookie_key = sl_syncookie_key(&params->table_key),
 	};
-	if (worker->fw.flows == NULL)
+	if (worker->fw.flows == NULL || worker->fw.local_ports == NULL)
 		goto err;
 	worker->measure.table = worker->fw.flows;
 	point_stats(worker, io->stats);
@@ -379,6 +441,8 @@ void sl_worker_free(struct sl_worker *worker)
 		return;
 	if (worker->flow_memory != NULL)
 		munmap(worker->flow_memory, worker->flow_bytes);
+	if (worker->port_memory != NULL)
+		munmap(worker->port_memory, worker->port_bytes);
 	if (worker->measure.flows != NULL)
 		munmap(worker->measure.flows, worker->phase_bytes);
 	free(worker->measure.own_units);

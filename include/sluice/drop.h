@@ -8,6 +8,7 @@
 // X(enum suffix, name shown to operators, what it means and what to do)
 #define SL_DROP_LIST(X)                                                                            \
 	X(TRUNCATED, "truncated", "a header runs past the end of the packet")                      \
+	X(TOO_LONG, "too_long", "longer than one packet buffer; above the mtu of the port")        \
 	X(BAD_HEADER, "bad_header", "a header contradicts itself (version, length, offset)")       \
 	X(BAD_ADDRESS, "bad_address", "source or destination can never be forwarded (martian)")    \
 	X(SOURCE_ROUTE, "source_route", "IPv4 source routing or IPv6 type 0 routing header")       \
@@ -15,7 +16,10 @@
 	X(FRAGMENT, "fragment", "IP fragment of a protocol that is not followed (not TCP or UDP)") \
 	X(FRAGMENT_BAD, "fragment_bad", "IP fragment too small, overlapping or past the end")      \
 	X(FRAGMENT_EARLY, "fragment_early", "IP fragment whose first one is not known (any more)") \
+	X(FRAGMENT_FAMILY, "fragment_family",                                                      \
+	  "IP fragment between IPv4 and IPv6 (fullnat translates whole packets only)")             \
 	X(NOT_FOR_US, "not_for_us", "destination MAC is not ours or protocol not handled here")    \
+	X(VLAN, "vlan", "tagged for a VLAN that the port does not list under vlans")               \
 	X(NO_VIP, "no_vip", "no service has this address, protocol and port")                      \
 	X(NO_FLOW, "no_flow", "mid-connection or return packet without a flow")                    \
 	X(NO_BACKEND, "no_backend", "the pool has no backend that takes new flows")                \
@@ -28,12 +32,13 @@
 	X(HANDSHAKE, "handshake", "out of turn in a handshake by SYN cookie")                      \
 	X(NO_LOCAL_ADDRESS, "no_local_address",                                                    \
 	  "fullnat and tunnels need a port address of the backend's family")                       \
-	X(TOO_BIG, "too_big", "packet and tunnel header exceed the port's mtu")                    \
-	X(NO_HEADROOM, "no_headroom", "no room in the packet buffer for the tunnel header")        \
+	X(TOO_BIG, "too_big", "exceeds the port's mtu with its tunnel or IPv6 header")             \
+	X(NO_HEADROOM, "no_headroom", "no room in the buffer for the tunnel or IPv6 header")       \
 	X(TTL, "ttl", "TTL or hop limit would reach zero")                                         \
 	X(NO_ROUTE, "no_route", "no connected network or route leads to the next hop")             \
 	X(NEIGHBOUR, "neighbour", "the next hop did not answer ARP or neighbour discovery")        \
 	X(ICMP_NO_FLOW, "icmp_no_flow", "ICMP error about a flow we do not have")                  \
+	X(ICMP_FAMILY, "icmp_family", "ICMP error without a counterpart in the other IP version")  \
 	X(HANDOFF_FULL, "handoff_full", "ring to the worker that owns the flow is full")           \
 	X(SLOW_FULL, "slow_full", "ring to the main core (ARP, ND, echo) is full")                 \
 	X(TX_FULL, "tx_full", "the port's transmit queue is full")                                 \

@@ -4,7 +4,8 @@
 // Shape:  header, then arrays at the offsets the header names: workers[n_workers],
 //         ports[n_workers][n_ports], backends[n_workers][max_backends], vips[n_workers][max_vips],
 //         backend_slots[max_backends], vip_slots[max_vips], latency[n_workers][max_backends]
-//         (latency.h; large, and only touched for backends whose flows are measured).
+//         (latency.h; large, and only touched for backends whose flows are measured),
+//         local_ports[n_workers][max_backends].
 // Thread: each worker row has one writer, its worker; slots and header have one writer, the main
 //         core. Readers use relaxed loads and sum over workers; nothing is ever reset while the
 //         data plane lives.
@@ -22,7 +23,7 @@
 #include "sluice/types.h"
 
 #define SL_STATS_MAGIC   UINT64_C(0x534c555354415431) // "SLUSTAT1"
-#define SL_STATS_VERSION 2
+#define SL_STATS_VERSION 3
 
 typedef _Atomic uint64_t sl_stat; // one writer, relaxed
 
@@ -44,6 +45,11 @@ struct sl_stats_worker {
 	sl_stat epoch;        // snapshot in use
 	sl_stat heartbeat_ns; // CLOCK_MONOTONIC, at least each 100 ms
 	sl_stat spare[3];
+	// --- persistence (core/persist.h), of new flows and of clients ---
+	alignas(64) sl_stat persist_followed; // went where the client's last one had gone
+	sl_stat persist_repicked;             // that backend takes no more flows now
+	sl_stat persist_made;                 // clients remembered
+	sl_stat persist_evicted;              // clients forgotten early, for want of room
 	alignas(64) sl_stat drops[SL_DROP_COUNT];
 };
 
@@ -82,6 +88,17 @@ struct sl_stats_vip {
 	sl_stat spare[5];
 };
 
+// Local ports of fullnat towards a backend, as this worker saw them last.
+struct sl_stats_local_ports {
+	sl_stat busy;       // in use, or resting before they may be used again
+	sl_stat busy_peak;  // the most there ever were
+	sl_stat generation; // low 16 bits, of the backend they were counted for
+	sl_stat spare;
+};
+_Static_assert(sizeof(struct sl_stats_local_ports) == 32, "two to a line");
+
+#define SL_STATS_LOCAL_PORTS 64511 // of all workers, per backend: 1024..65535 without 4791
+
 struct sl_stats_slot {
 	sl_stat id; // of the object (wire.h); 0 = free
 	sl_stat generation;
@@ -105,7 +122,7 @@ struct sl_stats_header {
 	uint32_t off_backend_slots;
 	uint32_t off_vip_slots;
 	uint32_t off_latency;
-	uint32_t zero;
+	uint32_t off_local_ports;
 	char port_names[SL_MAX_PORTS][SL_NAME_BYTES];
 	char port_devices[SL_MAX_PORTS][SL_NAME_BYTES];
 	// --- main core writes while running ---
@@ -178,6 +195,15 @@ static inline struct sl_stats_vip *sl_stats_vip_at(void *base, uint32_t worker, 
 
 	return (struct sl_stats_vip *)(void *)((char *)base + h->off_vips) +
 	       (size_t)worker * h->max_vips + vip;
+}
+
+static inline struct sl_stats_local_ports *sl_stats_local_ports_at(void *base, uint32_t worker,
+                                                                   uint32_t be)
+{
+	const struct sl_stats_header *h = base;
+
+	return (struct sl_stats_local_ports *)(void *)((char *)base + h->off_local_ports) +
+	       (size_t)worker * h->max_backends + be;
 }
 
 static inline struct sl_stats_slot *sl_stats_backend_slot_at(void *base, uint32_t be)

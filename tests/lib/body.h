@@ -42,6 +42,8 @@ struct sl_body_vip {
 	bool is_measured;
 	uint8_t syn_cookies;
 	const char *allow, *deny; // one network of each, "10.0.0.0/8", or NULL
+	uint32_t persist_s;
+	uint8_t persist_bits;
 };
 
 struct sl_body_spec {

@@ -285,7 +285,8 @@ static void why_of(const json_t *backend, char text[SL_CLI_CELL_BYTES])
 		snprintf(text, SL_CLI_CELL_BYTES, "-");
 }
 
-static void draw_backend(struct sl_cli_table *table, const json_t *backend, double most)
+static void draw_backend(struct sl_cli_table *table, const json_t *backend, double most,
+                         bool has_ports)
 {
 	char why[SL_CLI_CELL_BYTES], bar[32], a[16];
 
@@ -307,13 +308,20 @@ static void draw_backend(struct sl_cli_table *table, const json_t *backend, doub
 	sl_cli_table_add(table, "%.1f", sl_cli_number_of(backend, "new_flows_per_second"));
 	sl_cli_table_add(table, "%sB", count_of(backend, "rx_bytes_total", a));
 	sl_cli_table_add(table, "%sB", count_of(backend, "tx_bytes_total", a));
+	if (has_ports) {
+		sl_cli_table_add(table, "%.0f", sl_cli_number_of(backend, "local_ports_free"));
+		sl_cli_table_add(table, "%.0f", sl_cli_number_of(backend, "local_ports_free_low"));
+	}
 }
 
 static void draw_pool(const json_t *pool)
 {
-	static const char *const headers[] = {"BACKEND", "ADDRESS", ">PORT",  "STATE", ">CONF",
-	                                      ">EFF",    "WEIGHT",  ">SHARE", "WHY",   ">LATENCY",
-	                                      ">FLOWS",  ">NEW/s",  ">RX",    ">TX",   NULL};
+	const bool has_ports = strcmp(sl_cli_text_of(pool, "forward"), "fullnat") == 0;
+	const char *const headers[] = {"BACKEND", "ADDRESS", ">PORT", "STATE", ">CONF", ">EFF",
+	                               "WEIGHT", ">SHARE", "WHY", ">LATENCY", ">FLOWS", ">NEW/s",
+	                               ">RX", ">TX",
+	                               // local ports left for new flows, and the least there were
+	                               has_ports ? ">PORTS" : NULL, ">LOW", NULL};
 	const json_t *backends = json_object_get(pool, "backends");
 	struct sl_cli_table *table;
 	double most = 0;
@@ -333,7 +341,7 @@ static void draw_pool(const json_t *pool)
 		most = weight > most ? weight : most;
 	}
 	table = sl_cli_table_new(headers);
-	json_array_foreach(backends, i, backend) draw_backend(table, backend, most);
+	json_array_foreach(backends, i, backend) draw_backend(table, backend, most, has_ports);
 	sl_cli_table_print_and_free(table);
 }
 
@@ -346,6 +354,16 @@ int sl_cli_pool_show(const struct sl_cli *cli, int argc, char **argv)
 		return SL_CLI_USAGE;
 	snprintf(path, sizeof(path), "/api/v1/pools/%s", argv[0]);
 	return show(cli, path, draw_pool);
+}
+
+static void draw_persistence(const json_t *json)
+{
+	if (sl_cli_number_of(json, "clients_total") == 0)
+		return;
+	printf("persistence: %.0f clients remembered so far, %.0f forgotten for want of room; %.0f "
+	       "flows followed their client's last one, %.0f could not\n",
+	       sl_cli_number_of(json, "clients_total"), sl_cli_number_of(json, "evicted_total"),
+	       sl_cli_number_of(json, "followed_total"), sl_cli_number_of(json, "repicked_total"));
 }
 
 static void draw_flows(const json_t *json)
@@ -367,6 +385,7 @@ static void draw_flows(const json_t *json)
 		        "warning: the data plane is not connected; these are its last counts\n");
 	printf("%.0f flows in all, room for %.0f\n", sl_cli_number_of(json, "total"),
 	       sl_cli_number_of(json, "capacity"));
+	draw_persistence(json_object_get(json, "persistence"));
 }
 
 int sl_cli_flow_count(const struct sl_cli *cli, int argc, char **argv)

@@ -24,6 +24,7 @@ static void worker_free(struct replay_worker *w)
 	if (w == NULL)
 		return;
 	free(w->flow_memory);
+	free(w->port_memory);
 	free(w->frags);
 	free(w->loads);
 	free(w->others_load);
@@ -31,14 +32,17 @@ static void worker_free(struct replay_worker *w)
 	free(w->stats);
 	free(w->backend_stats);
 	free(w->vip_stats);
+	free(w->port_stats);
 	free(w);
 }
 
-static int worker_alloc(const struct sl_replay *rp, struct replay_worker *w, size_t flow_bytes)
+static int worker_alloc(const struct sl_replay *rp, struct replay_worker *w, size_t flow_bytes,
+                        size_t port_bytes)
 {
 	uint32_t n_backends = rp->backends.n_slots, n_vips = rp->vips.n_slots;
 
 	w->flow_memory = zeroed_lines(flow_bytes);
+	w->port_memory = aligned_alloc(64, (port_bytes + 63) / 64 * 64);
 	w->frags = malloc(sizeof(*w->frags));
 	w->loads = calloc(2 * (size_t)n_backends + n_vips, sizeof(*w->loads));
 	w->others_load = calloc(n_backends, sizeof(*w->others_load));
@@ -46,9 +50,11 @@ static int worker_alloc(const struct sl_replay *rp, struct replay_worker *w, siz
 	w->stats = zeroed_lines(sizeof(*w->stats));
 	w->backend_stats = zeroed_lines(n_backends * sizeof(*w->backend_stats));
 	w->vip_stats = zeroed_lines(n_vips * sizeof(*w->vip_stats));
+	w->port_stats = zeroed_lines(n_backends * sizeof(*w->port_stats));
 	if (w->flow_memory == NULL || w->frags == NULL || w->loads == NULL ||
 	    w->others_load == NULL || w->others_vip_load == NULL || w->stats == NULL ||
-	    w->backend_stats == NULL || w->vip_stats == NULL)
+	    w->backend_stats == NULL || w->vip_stats == NULL || w->port_memory == NULL ||
+	    w->port_stats == NULL)
 		return -ENOMEM;
 	return 0;
 }
@@ -61,18 +67,24 @@ static int worker_new(struct sl_replay *rp, uint32_t index, uint64_t seed)
 		.key = {sl_mix64(seed + 1), sl_mix64(seed + 2)},
 		.now = (uint32_t)(rp->now_ns / SL_FLOW_TICK_NS),
 	};
+	const struct sl_localport_params port_params =
+		sl_localport_params_of(params.n_flows, rp->backends.n_slots,
+	                               sl_forward_lanes(index, rp->config.n_workers), seed + index);
 	size_t flow_bytes = sl_flow_table_bytes(params.n_flows);
+	size_t port_bytes = sl_localport_bytes(&port_params);
 
 	rp->workers[index] = w;
-	if (w == NULL || worker_alloc(rp, w, flow_bytes) != 0)
+	if (w == NULL || worker_alloc(rp, w, flow_bytes, port_bytes) != 0)
 		return -ENOMEM;
 	sl_frag_init(w->frags, &params.key);
 	w->fw = (struct sl_forwarder){
 		.worker = index,
 		.n_workers = rp->config.n_workers,
 		.flows = sl_flow_table_init(w->flow_memory, flow_bytes, &params),
+		.local_ports = sl_localport_init(w->port_memory, port_bytes, &port_params),
 		.frags = w->frags,
 		.routes = &rp->routes,
+		.links = &rp->links,
 		.neighs = &rp->neighs,
 		.others_load = w->others_load,
 		.own_load = w->loads,
@@ -80,17 +92,31 @@ static int worker_new(struct sl_replay *rp, uint32_t index, uint64_t seed)
 		.own_vip_load = w->loads + 2 * (size_t)rp->backends.n_slots,
 		.others_vip_load = w->others_vip_load,
 		.limits = rp->limits,
+		.persist = rp->persist,
 		.stats = w->stats,
 		.backend_stats = w->backend_stats,
 		.vip_stats = w->vip_stats,
+		.port_stats = w->port_stats,
 		.port_macs = (const uint8_t(*)[6])rp->macs,
 		.steer_seed = seed,
 		.cookie_key = sl_syncookie_key(&params.key),
 	};
-	if (w->fw.flows == NULL)
+	if (w->fw.flows == NULL || w->fw.local_ports == NULL)
 		return -EINVAL;
 	sl_forward_init(&w->fw);
 	sl_flow_table_on_gone(w->fw.flows, sl_forward_flow_gone, &w->fw);
+	return 0;
+}
+
+static int init_persist(struct sl_replay *rp, const struct sl_replay_params *params)
+{
+	const uint32_t n = params->max_clients != 0 ? params->max_clients : SL_PERSIST_CLIENTS;
+	const struct sl_hash_key key = {sl_mix64(params->seed + 5), sl_mix64(params->seed + 6)};
+
+	rp->persist = zeroed_lines(sl_persist_bytes(n));
+	if (rp->persist == NULL)
+		return -ENOMEM;
+	sl_persist_init(rp->persist, n, &key);
 	return 0;
 }
 
@@ -115,8 +141,11 @@ static int init_tables(struct sl_replay *rp, const struct sl_replay_params *para
 	rp->limits->key =
 		(struct sl_hash_key){sl_mix64(params->seed + 3), sl_mix64(params->seed + 4)};
 	sl_neigh_init(&rp->neighs, rows, index, params->seed);
+	rp->neighs.careful_ports = sl_links_careful(&rp->links);
 	sl_registry_init(&rp->backends, backends, n_backends);
 	sl_registry_init(&rp->vips, vips, n_vips);
+	if (init_persist(rp, params) != 0)
+		return -ENOMEM;
 	rp->n_kernel = params->n_kernel;
 	if (params->n_kernel > 0)
 		memcpy(kernel, params->kernel, params->n_kernel * sizeof(*kernel));
@@ -151,7 +180,9 @@ struct sl_replay *sl_replay_new(const struct sl_replay_params *params, char *rea
 		         "route %u: via is in no connected network of a port", bad + 1);
 		goto err_free;
 	}
-	err = init_tables(rp, params);
+	err = sl_links_init(&rp->links, &rp->config);
+	if (err == 0)
+		err = init_tables(rp, params);
 	if (err != 0)
 		goto err_memory;
 	return rp;
@@ -181,6 +212,8 @@ void sl_replay_free(struct sl_replay *rp)
 	free(rp->backends.slots);
 	free(rp->vips.slots);
 	free(rp->limits);
+	sl_links_fini(&rp->links);
+	free(rp->persist);
 	free((void *)rp->kernel);
 	free(rp);
 }
@@ -265,9 +298,11 @@ static void expire(struct sl_replay *rp)
 	uint32_t tick = (uint32_t)(rp->now_ns / SL_FLOW_TICK_NS);
 
 	for (uint32_t w = 0; w < rp->config.n_workers; w++) {
+		rp->workers[w]->fw.snap = rp->snap;
 		rp->workers[w]->fw.now = tick;
 		rp->workers[w]->fw.now_ns = rp->now_ns;
 		sl_flow_expire(rp->workers[w]->fw.flows, tick, UINT32_MAX);
+		sl_forward_sweep(&rp->workers[w]->fw);
 	}
 }
 
@@ -403,6 +438,7 @@ enum sl_replay_end sl_replay_packet(struct sl_replay *rp, uint8_t *frame, uint32
 	}
 	w->fw.snap = rp->snap;
 	sl_forward_classify(&w->fw, &pkt);
+	record.in_port = pkt.in_port;
 	if (pkt.verdict == SL_VERDICT_DECIDE || pkt.verdict == SL_VERDICT_HANDOFF) {
 		w = decide(rp, &pkt, &was);
 		if (rp->told != NULL)

@@ -28,12 +28,14 @@ struct replay_fixed {
 struct replay_worker {
 	struct sl_forwarder fw;
 	void *flow_memory; // owned, as all below
+	void *port_memory; // of local ports
 	struct sl_frag_table *frags;
 	uint32_t *loads; // own_load, entries, own_vip_load
 	uint32_t *others_load, *others_vip_load;
 	struct sl_stats_worker *stats;
 	struct sl_stats_backend *backend_stats;
 	struct sl_stats_vip *vip_stats;
+	struct sl_stats_local_ports *port_stats;
 };
 
 struct sl_replay {
@@ -41,8 +43,10 @@ struct sl_replay {
 	uint8_t macs[SL_MAX_PORTS][6];
 	uint16_t headroom_bytes;
 	struct sl_route_table routes;
+	struct sl_links links;
 	struct sl_neigh_table neighs;
-	struct sl_limits *limits; // owned
+	struct sl_limits *limits;   // owned
+	struct sl_persist *persist; // owned
 	struct sl_registry backends, vips;
 	struct replay_worker *workers[SL_MAX_WORKERS];
 	// --- in force ---

@@ -19,6 +19,7 @@
 #define LAB_FLOWS    1024
 #define LAB_BACKENDS 64
 #define LAB_VIPS     16
+#define LAB_CLIENTS  1024 // remembered
 
 enum { LAB_FRONT, LAB_BACK, LAB_PORTS };
 
@@ -26,7 +27,7 @@ static const uint8_t lab_port_macs[LAB_PORTS][6] = {{2, 0, 0, 0, 0, 0xf0}, {2, 0
 
 struct lab_worker {
 	struct sl_forwarder fw;
-	void *flow_memory;
+	void *flow_memory, *port_memory;
 	uint32_t own_load[LAB_BACKENDS], entries[LAB_BACKENDS], others_load[LAB_BACKENDS];
 	uint32_t own_vip_load[LAB_VIPS], others_vip_load[LAB_VIPS];
 	struct sl_measure measure;
@@ -36,6 +37,7 @@ struct lab_worker {
 	struct sl_stats_worker stats;
 	struct sl_stats_backend backend_stats[LAB_BACKENDS];
 	struct sl_stats_vip vip_stats[LAB_VIPS];
+	struct sl_stats_local_ports port_stats[LAB_BACKENDS];
 };
 
 struct lab {
@@ -47,6 +49,7 @@ struct lab {
 	struct sl_neigh *rows;
 	_Atomic uint32_t *index;
 	struct sl_limits *limits;
+	struct sl_persist *persist;
 	struct sl_snapshot *snap;
 	uint8_t frame[SL_PACKET_MAX_BYTES]; // of the packet that was sent last
 	struct sl_pkt pkt;
@@ -84,28 +87,38 @@ static inline struct lab_worker *lab_worker_new(struct lab *lab, uint32_t index)
 	struct lab_worker *w = aligned_alloc(64, (sizeof(*w) + 63) & ~(size_t)63);
 	size_t n_bytes = (sl_flow_table_bytes(LAB_FLOWS) + 63) & ~(size_t)63;
 
+	const struct sl_localport_params port_params = sl_localport_params_of(
+		LAB_FLOWS, LAB_BACKENDS, sl_forward_lanes(index, lab->n_workers), 42 + index);
+	size_t port_bytes = (sl_localport_bytes(&port_params) + 63) & ~(size_t)63;
+
 	memset(w, 0, sizeof(*w));
+	w->port_memory = aligned_alloc(64, port_bytes);
 	w->flow_memory = aligned_alloc(64, n_bytes);
 	memset(w->flow_memory, 0, n_bytes);
-	w->fw = (struct sl_forwarder){.worker = index,
-	                              .n_workers = lab->n_workers,
-	                              .flows = sl_flow_table_init(w->flow_memory, n_bytes, &params),
-	                              .routes = &lab->routes,
-	                              .neighs = &lab->neighs,
-	                              .others_load = w->others_load,
-	                              .own_load = w->own_load,
-	                              .own_vip_load = w->own_vip_load,
-	                              .others_vip_load = w->others_vip_load,
-	                              .limits = lab->limits,
-	                              .entries = w->entries,
-	                              .measure = &w->measure,
-	                              .stats = &w->stats,
-	                              .backend_stats = w->backend_stats,
-	                              .vip_stats = w->vip_stats,
-	                              .port_macs = lab_port_macs,
-	                              .steer_seed = 42,
-	                              .now = params.now};
+	w->fw = (struct sl_forwarder){
+		.worker = index,
+		.n_workers = lab->n_workers,
+		.flows = sl_flow_table_init(w->flow_memory, n_bytes, &params),
+		.local_ports = sl_localport_init(w->port_memory, port_bytes, &port_params),
+		.routes = &lab->routes,
+		.neighs = &lab->neighs,
+		.others_load = w->others_load,
+		.own_load = w->own_load,
+		.own_vip_load = w->own_vip_load,
+		.others_vip_load = w->others_vip_load,
+		.limits = lab->limits,
+		.persist = lab->persist,
+		.entries = w->entries,
+		.measure = &w->measure,
+		.stats = &w->stats,
+		.backend_stats = w->backend_stats,
+		.vip_stats = w->vip_stats,
+		.port_stats = w->port_stats,
+		.port_macs = lab_port_macs,
+		.steer_seed = 42,
+		.now = params.now};
 	ck_assert_ptr_nonnull(w->fw.flows);
+	ck_assert_ptr_nonnull(w->fw.local_ports);
 	w->measure = (struct sl_measure){.table = w->fw.flows,
 	                                 .flows = w->phases,
 	                                 .own_units = w->own_units,
@@ -143,6 +156,9 @@ static inline struct lab *lab_new(uint32_t n_workers)
 	sl_neigh_init(&lab->neighs, lab->rows, lab->index, 5);
 	lab->limits = aligned_alloc(64, sizeof(*lab->limits));
 	memset(lab->limits, 0, sizeof(*lab->limits));
+	lab->persist = aligned_alloc(64, sl_persist_bytes(LAB_CLIENTS));
+	memset(lab->persist, 0, sl_persist_bytes(LAB_CLIENTS));
+	sl_persist_init(lab->persist, LAB_CLIENTS, &(struct sl_hash_key){6, 7});
 	lab_fill_routes(lab);
 	for (uint32_t w = 0; w < n_workers; w++)
 		lab->workers[w] = lab_worker_new(lab, w);
@@ -156,10 +172,12 @@ static inline void lab_free(struct lab *lab)
 	for (uint32_t w = 0; w < lab->n_workers; w++) {
 		ck_assert(sl_flow_table_is_sound(lab->workers[w]->fw.flows));
 		free(lab->workers[w]->flow_memory);
+		free(lab->workers[w]->port_memory);
 		free(lab->workers[w]);
 	}
 	sl_snapshot_free(lab->snap);
 	free(lab->limits);
+	free(lab->persist);
 	free(lab->rows);
 	free((void *)lab->index);
 	free(lab);

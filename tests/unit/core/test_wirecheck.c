@@ -98,15 +98,17 @@ START_TEST(the_extremes_of_what_is_allowed_pass)
 }
 END_TEST
 
-START_TEST(a_tunnel_leads_to_backends_of_either_family)
+START_TEST(tunnels_and_fullnat_lead_to_backends_of_either_family)
 {
 	struct body b = good_config();
 	char reason[140];
 
+	b.pools[1].forward = SL_FORWARD_FULLNAT;
+	b.backends[3].address = ip6(9);
+	ck_assert_msg(check(&b, reason) == SL_IPC_OK, "%s", reason);
 	for (int forward = SL_FORWARD_DSR_IPIP; forward <= SL_FORWARD_DSR_GUE; forward++) {
 		b.pools[1].forward = (uint8_t)forward;
 		b.pools[1].mtu_guard = SL_MTU_GUARD_TOO_BIG;
-		b.backends[3].address = ip6(9);
 		ck_assert_msg(check(&b, reason) == SL_IPC_OK, "%s", reason);
 	}
 	body_free(&b);
@@ -139,6 +141,18 @@ END_TEST
 	X(vip_protocol_unknown, CONFIG, MALFORMED, "protocol", b->vips[3].proto = 1)               \
 	X(vip_cookies_unknown, CONFIG, MALFORMED, "syn_cookies 3", b->vips[3].syn_cookies = 3)     \
 	X(vip_cookies_in_part, CONFIG, INVALID, "two policies", b->vips[1].syn_cookies = 1)        \
+	X(vip_zero2_set, CONFIG, MALFORMED, "vip row 3: zero", b->vips[3].zero2[2] = 1)            \
+	X(persistence_without_time, CONFIG, MALFORMED, "persistence of 0 s",                       \
+	  b->vips[3].persist_bits = 24)                                                            \
+	X(persistence_without_bits, CONFIG, MALFORMED, "for 0 bits", b->vips[3].persist_s = 60)    \
+	X(persistence_too_long, CONFIG, MALFORMED, "persistence of 604801 s",                      \
+	  b->vips[4].affinity = SL_AFFINITY_SOURCE;                                                \
+	  b->vips[4].persist_bits = 24; b->vips[4].persist_s = SL_PERSIST_MAX_S + 1)               \
+	X(persistence_of_33_bits, CONFIG, MALFORMED, "for 33 bits", b->vips[0].persist_bits = 33;  \
+	  b->vips[0].persist_s = 60)                                                               \
+	X(persistence_without_source, CONFIG, INVALID, "without affinity source",                  \
+	  b->vips[3].affinity = SL_AFFINITY_FLOW;                                                  \
+	  b->vips[3].persist_bits = 24; b->vips[3].persist_s = 60)                                 \
 	X(vip_measured_unknown, CONFIG, MALFORMED, "is_measured", b->vips[3].is_measured = 2)      \
 	X(vip_measured_in_part, CONFIG, INVALID, "two policies", b->vips[1].is_measured = 1)       \
 	X(vip_affinity_unknown, CONFIG, MALFORMED, "affinity",                                     \
@@ -150,6 +164,10 @@ END_TEST
 	  b->vips[4].first_prefix = UINT32_MAX)                                                    \
 	X(vip_of_two_limits, CONFIG, INVALID, "two policies", b->vips[1].limit_flows = 1)          \
 	X(vip_of_two_rates, CONFIG, INVALID, "two policies", b->vips[1].limit_new_flows_per_s = 1) \
+	X(vip_of_two_persistences, CONFIG, INVALID, "two policies",                                \
+	  b->vips[0].affinity = b->vips[1].affinity = SL_AFFINITY_SOURCE;                          \
+	  b->vips[0].persist_bits = b->vips[1].persist_bits = 24; b->vips[0].persist_s = 60;       \
+	  b->vips[1].persist_s = 61)                                                               \
 	X(vip_of_two_source_rates, CONFIG, INVALID, "two policies",                                \
 	  b->vips[1].source_new_flows_per_s = 1)                                                   \
 	X(vip_of_two_lists, CONFIG, INVALID, "two policies", b->vips[1].n_prefixes = 1)            \
@@ -351,7 +369,7 @@ int main(void)
 	tcase_add_loop_test(tc, a_good_body_passes_without_a_reason, 1, 3);
 	tcase_add_loop_test(tc, an_empty_body_passes, 1, 3);
 	tcase_add_test(tc, the_extremes_of_what_is_allowed_pass);
-	tcase_add_test(tc, a_tunnel_leads_to_backends_of_either_family);
+	tcase_add_test(tc, tunnels_and_fullnat_lead_to_backends_of_either_family);
 	tcase_add_loop_test(tc, a_body_broken_in_one_place_is_refused_and_the_reason_names_it, 0,
 	                    sizeof(breaks) / sizeof(breaks[0]));
 	tcase_add_test(tc, a_body_of_the_other_kind_is_refused);
