@@ -200,6 +200,12 @@ static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct 
 	sl_flow_set_state(fw->flows, flow, next, fw->now);
 }
 
+void sl_forward_over(struct sl_forwarder *fw, struct sl_flow *flow, uint8_t state)
+{
+	change_over(fw, flow, true);
+	sl_flow_set_state(fw->flows, flow, state, fw->now);
+}
+
 // UDP: an answer or a third packet confirms; DSR never sees answers.
 #define UDP_CONFIRM_PKTS 3
 static void track_udp(struct sl_forwarder *fw, struct sl_flow *flow, const struct sl_pkt *pkt,

@@ -66,8 +66,9 @@ struct sl_forwarder {
 	struct sl_stats_vip *vip_stats;
 	struct sl_stats_local_ports *port_stats; // by backend
 	const uint8_t (*port_macs)[6];
-	uint64_t steer_seed;      // same on all workers
-	const struct sl_rss *rss; // some device steers by it; NULL: none
+	uint64_t steer_seed;           // same on all workers
+	const struct sl_rss *rss;      // some device steers by it; NULL: none
+	struct sl_hash_key cookie_key; // syncookie.h
 	uint8_t lane_owner[SL_LOCALPORT_LANES];
 	bool is_simple; // no VLANs: what is sent to a port's MAC is that port's
 	// --- per burst ---

@@ -12,6 +12,8 @@
 #include <rte_ethdev.h>
 #include <rte_malloc.h>
 
+#include "syncookie.h"
+
 #define IDLE_MAX_US 200 // the longest nap; also bounds how long a new snapshot waits for us
 #define IDLE_SPINS  64  // empty turns before the first nap
 
@@ -425,6 +427,7 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 		.port_macs = (const uint8_t(*)[6])io->ports->macs,
 		.steer_seed = params->steer_seed,
 		.now = flow_params.now,
+		.cookie_key = sl_syncookie_key(&params->table_key),
 	};
 	if (worker->fw.flows == NULL || worker->fw.local_ports == NULL)
 		goto err;
