@@ -88,6 +88,7 @@ static void build_pool(const struct raw_pool *raw, struct sl_model *model)
 		.id = sl_id_of_pool(raw->node->key->text),
 		.forward = (uint8_t)raw->forward.mode,
 		.mtu_guard = (uint8_t)raw->forward.mtu_guard,
+		.client_address = (uint8_t)raw->forward.client_address,
 		.balance = (uint8_t)raw->balance,
 		.adaptive = (uint8_t)raw->adaptive.mode,
 		.latency_probe = raw->latency_probe,

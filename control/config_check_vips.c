@@ -6,6 +6,8 @@
 #include "config_check.h"
 #include "config_value.h"
 
+#define PROTOCOL_UDP 1 // of the words of protocol
+
 struct pool_name {
 	const char *name;
 	uint32_t number;
@@ -94,6 +96,22 @@ static void check_family(const struct raw_vip *vip, const struct raw_pool *pool,
 	              "be of one family",
 	              is_v4 ? "IPv4" : "IPv6", other->name != NULL ? other->name : "?",
 	              pool->node->key->text, other->node->span.line + 1, is_v4 ? "IPv6" : "IPv4");
+}
+
+// Headers and options are TCP's: a pool that tells addresses would not tell those of UDP clients.
+static void check_client_address(const struct raw_vip *vip, const struct raw_pool *pool,
+                                 struct sl_diag_list *diag)
+{
+	const struct sl_node *protocol = sl_node_good(vip->node, "protocol");
+	const struct sl_node *how = sl_node_good(pool->forward.node, "client-address");
+
+	if (protocol == NULL || vip->protocol != PROTOCOL_UDP || how == NULL ||
+	    pool->forward.client_address == SL_CLIENT_ADDRESS_NONE)
+		return;
+	sl_diag_error(diag, &protocol->span,
+	              "protocol udp, but pool \"%.64s\" has client-address %s on line %u, which "
+	              "is for tcp",
+	              pool->node->key->text, how->text, how->span.line + 1);
 }
 
 static int check_names(const struct raw_pools_file *file, struct sl_diag_list *diag)
@@ -256,6 +274,7 @@ int sl_check_vips(struct raw_pools_file *file, struct sl_diag_list *diag)
 	for (uint32_t i = 0; i < file->vips.n; i++)
 		if (vips[i].pool_number != UINT32_MAX) {
 			check_family(&vips[i], &pools[vips[i].pool_number], diag);
+			check_client_address(&vips[i], &pools[vips[i].pool_number], diag);
 			sl_check_quic_vip(&vips[i], &pools[vips[i].pool_number], diag);
 		}
 	err = check_names(file, diag);

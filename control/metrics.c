@@ -183,6 +183,9 @@ static void add_workers(struct sl_text *text, const struct sl_stats_map *map)
 	         offsetof(struct sl_stats_worker, flows)},
 		{"flow_table_inserts_total", "Flows created.", SL_METRIC_COUNTER,
 	         offsetof(struct sl_stats_worker, flows_new)},
+		{"client_address_missing_packets_total",
+	         "Packets sent without the client's address: no room for the TOA option.",
+	         SL_METRIC_COUNTER, offsetof(struct sl_stats_worker, untold_pkts)},
 		{"flow_table_evictions_total", "Unconfirmed flows pushed out.", SL_METRIC_COUNTER,
 	         offsetof(struct sl_stats_worker, flows_evicted)},
 	};

@@ -48,6 +48,7 @@ struct sl_model_pool {
 	uint64_t id;
 	uint8_t forward;        // enum sl_forward
 	uint8_t mtu_guard;      // enum sl_mtu_guard
+	uint8_t client_address; // enum sl_client_address
 	uint8_t balance;        // enum sl_balance
 	uint8_t adaptive;       // enum sl_adaptive_mode
 	uint32_t latency_probe; // number within the pool's probes; UINT32_MAX = none

@@ -43,7 +43,12 @@ enum sl_flow_flag {
 
 // How the client's stream differs from the one the backend reads, in struct sl_flow's splice.
 enum sl_flow_splice {
-	SL_SPLICE_WORDS = 15, // length of what stands before it, in units of 4 bytes
+	SL_SPLICE_WORDS = 15,    // length of the header before it, in units of 4 bytes
+	SL_SPLICE_TOA = 16,      // the address is told in options, until
+	SL_SPLICE_HAS_PEER = 32, // the backend has shown that it has the connection, and the header
+	SL_SPLICE_SENT = 64,     // the header was sent, and the backend has not asked for it since
+	SL_SPLICE_SETTLED = 128, // so much is acknowledged that none of its packets is about
+	                         // the start of the stream any more
 };
 
 // Addresses are 0 here and in the v6 line for IPv6. Ports and addresses as in packets.

@@ -297,6 +297,8 @@ static void icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		sl_forward_drop(pkt, SL_DROP_TTL);
 		return;
 	}
+	if (flow->flags & SL_FLOW_IS_SPLICED)
+		sl_forward_splice_quote(pkt, flow, dir);
 	if (dir == SL_DIR_C2S) { // about a reply on its way to the client: tell the backend
 		inner = sl_flow_tuple_from_backend(fw->flows, flow);
 		outer.dst = inner.src;

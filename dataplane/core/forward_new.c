@@ -112,6 +112,8 @@ static struct sl_flow *make_flow(struct sl_forwarder *fw, struct sl_pkt *pkt,
 	if (flow == NULL)
 		return NULL;
 	flow->client_hop = SL_NEIGH_NONE;
+	if (!(flow->flags & SL_FLOW_IS_DSR) && pkt->kind == SL_PKT_TCP && is_syn(pkt))
+		sl_forward_splice_start(flow, pool, pkt->is_v6);
 	sl_forward_load(fw, flow, 1);
 	__atomic_store_n(&fw->entries[backend], fw->entries[backend] + 1, __ATOMIC_RELAXED);
 	sl_stat_add(&fw->backend_stats[backend].flows_new, 1);

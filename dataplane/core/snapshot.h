@@ -35,8 +35,9 @@ struct sl_snap_pool {
 	uint8_t forward;
 	uint8_t balance;
 	uint8_t mtu_guard;
-	uint8_t slots_log2; // of sequence
-	bool has_capacity;  // some backend has weight
+	uint8_t client_address; // enum sl_client_address
+	uint8_t slots_log2;     // of sequence
+	bool has_capacity;      // some backend has weight
 	uint32_t tcp_idle_ticks;
 	uint32_t udp_idle_ticks;
 	uint32_t limit_flows;

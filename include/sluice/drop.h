@@ -12,7 +12,7 @@
 	X(BAD_ADDRESS, "bad_address", "source or destination can never be forwarded (martian)")    \
 	X(SOURCE_ROUTE, "source_route", "IPv4 source routing or IPv6 type 0 routing header")       \
 	X(EXT_HEADERS, "ext_headers", "IPv6 extension header chain longer than the walk allows")   \
-	X(FRAGMENT, "fragment", "IP fragment of a protocol that is not followed (not TCP or UDP)") \
+	X(FRAGMENT, "fragment", "IP fragment not of TCP or UDP, or where a PROXY header would go") \
 	X(FRAGMENT_BAD, "fragment_bad", "IP fragment too small, overlapping or past the end")      \
 	X(FRAGMENT_EARLY, "fragment_early", "IP fragment whose first one is not known (any more)") \
 	X(NOT_FOR_US, "not_for_us", "destination MAC is not ours or protocol not handled here")    \
@@ -27,8 +27,8 @@
 	X(NO_PORT, "no_port", "no free local port (fullnat), or client port in use there (nat)")   \
 	X(NO_LOCAL_ADDRESS, "no_local_address",                                                    \
 	  "fullnat and tunnels need a port address of the backend's family")                       \
-	X(TOO_BIG, "too_big", "packet and tunnel header exceed the port's mtu")                    \
-	X(NO_HEADROOM, "no_headroom", "no room in the packet buffer for the tunnel header")        \
+	X(TOO_BIG, "too_big", "packet and tunnel or PROXY header exceed the port's mtu")           \
+	X(NO_HEADROOM, "no_headroom", "no room in the packet buffer for a tunnel or PROXY header") \
 	X(TTL, "ttl", "TTL or hop limit would reach zero")                                         \
 	X(NO_ROUTE, "no_route", "no connected network or route leads to the next hop")             \
 	X(NEIGHBOUR, "neighbour", "the next hop did not answer ARP or neighbour discovery")        \

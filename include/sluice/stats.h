@@ -41,7 +41,8 @@ struct sl_stats_worker {
 	sl_stat idle_cycles;
 	sl_stat epoch;        // snapshot in use
 	sl_stat heartbeat_ns; // CLOCK_MONOTONIC, at least each 100 ms
-	sl_stat spare[3];
+	sl_stat untold_pkts;  // sent without the client's address: no room for the TOA option
+	sl_stat spare[2];
 	alignas(64) sl_stat drops[SL_DROP_COUNT];
 };
 
