@@ -57,6 +57,7 @@ struct raw_vip {
 	struct raw_list ports; // struct raw_ports
 	uint64_t protocol;     // 0 tcp, 1 udp
 	uint64_t affinity;     // enum sl_affinity
+	uint64_t measure;      // 0 off, 1 on
 	struct raw_vip_limits limits;
 	struct raw_list allow, deny; // struct raw_prefix
 	const char *pool;

@@ -20,6 +20,7 @@ static const char *const mtu_guards[] = {"both", "clamp-mss", "too-big", NULL};
 static const char *const client_addresses[] = {"none", "proxy-v2", "toa", NULL};
 static const char *const balances[] = {"weighted", "least-connections", "maglev", NULL};
 static const char *const affinities[] = {"none", "source", "flow", "quic-cid", NULL};
+static const char *const switches[] = {"off", "on", NULL};
 static const char *const adaptives[] = {"off", "shadow", "enforce", NULL};
 static const char *const probe_types[] = {"tcp", "http", "kserve", "grpc", NULL};
 static const char *const states[] = {"ready", "drain", "maint", NULL};
@@ -122,6 +123,11 @@ static const struct sl_schema_key vip_keys[] = {
                 "that backend has at most 1.25 times its share; flow, its address and port; "
                 "quic-cid, the server in QUIC connection ids; none "
                 "leaves all to the pool's balance"},
+	{"measure", SL_VALUE_WORD, false, AT(raw_vip, measure), .default_text = "on",
+         .words = switches,
+         .doc = "tcp: follow requests and answers in what passes, for time to first token, time "
+                "per "
+                "token and load of each backend; off costs nothing and shows nothing"},
 	{"limits", SL_VALUE_MAP, .offset = AT(raw_vip, limits), .object = &vip_limits_object,
          .doc = "bounds of the VIP as a whole and of each source"},
 	{"allow", SL_VALUE_LIST, false, AT(raw_vip, allow), 1, 1024, .item = &client_prefix_item,
@@ -259,7 +265,7 @@ static const struct sl_schema_key pools_file_keys[] = {
          .object = &defaults_object, .doc = "values for pools that do not set their own"},
 	{"vips", SL_VALUE_LIST, true, AT(raw_pools_file, vips), 0, SL_MAX_VIPS, .item = &vip_item,
          .item_bytes = sizeof(struct raw_vip), .doc = "what clients connect to"},
-	{"pools", SL_VALUE_NAMED, true, AT(raw_pools_file, pools), 0, SL_MAX_BACKENDS,
+	{"pools", SL_VALUE_NAMED, true, AT(raw_pools_file, pools), 0, SL_MAX_POOLS,
          .item = &pool_item, .item_bytes = sizeof(struct raw_pool),
          .doc = "groups of backends by name"},
 };

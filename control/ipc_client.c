@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ipc_client.h"
 
+#include "ipc_reply.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -153,27 +155,16 @@ static uint32_t collect_fds(struct msghdr *msg, int fds[MAX_REPLY_FDS])
 	return n_fds;
 }
 
-// NULL when the reply keeps the contract, else what it breaks.
+// NULL when the reply is one to take, else what is wrong with it.
 static const char *check_reply(const struct sl_ipc_client *client, const struct sl_ipc_reply *reply,
                                ssize_t n_bytes, uint32_t n_fds)
 {
-	const uint32_t want_fds = client->phase == PHASE_HELLO ? 1 : 0;
+	const struct sl_ipc_request asked = {.type = client->request_type,
+	                                     .request_id = client->request_id};
 
 	if (client->phase != PHASE_HELLO && client->phase != PHASE_BUSY)
 		return "a message nobody asked for";
-	if (n_bytes != (ssize_t)sizeof(*reply))
-		return "a reply of the wrong size";
-	if (reply->magic != SL_IPC_MAGIC || reply->version != SL_IPC_VERSION)
-		return "a reply of another protocol or version";
-	if (reply->type != client->request_type || reply->request_id != client->request_id)
-		return "a reply to another request";
-	if (reply->status > SL_IPC_INTERNAL)
-		return "a reply with an unknown status";
-	if (memchr(reply->reason, '\0', sizeof(reply->reason)) == NULL)
-		return "a reply whose reason does not end";
-	if (reply->status == SL_IPC_OK ? n_fds != want_fds : n_fds != 0)
-		return "a reply with the wrong number of descriptors";
-	return NULL;
+	return sl_ipc_reply_check(&asked, reply, (size_t)n_bytes, n_fds);
 }
 
 static void take_reply(struct sl_ipc_client *client, const struct sl_ipc_reply *reply, int stats_fd)

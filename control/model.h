@@ -65,7 +65,8 @@ struct sl_model_vip {
 	uint64_t id;
 	struct sl_ip address;
 	uint8_t proto;
-	uint8_t affinity;                                                    // enum sl_affinity
+	uint8_t affinity; // enum sl_affinity
+	bool is_measured;
 	uint32_t limit_flows, limit_new_flows_per_s, source_new_flows_per_s; // 0 = none
 	uint32_t first_prefix, n_prefixes;
 	uint32_t pool;

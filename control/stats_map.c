@@ -6,7 +6,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#define MAX_SEGMENT_BYTES (UINT64_C(1) << 30) // 16 workers x 16384 backends x 64 bytes is 16 MB
+// 16 workers x 16384 backends x 6528 bytes of latency is 1.7 GB, of which little is ever touched.
+#define MAX_SEGMENT_BYTES (UINT64_C(2) << 30)
 
 struct array {
 	const char *name;
@@ -62,6 +63,8 @@ static int check_arrays(const struct sl_stats_header *h, size_t n_bytes, char *w
 	         (uint64_t)h->max_backends * sizeof(struct sl_stats_slot)},
 		{"vip slots", h->off_vip_slots,
 	         (uint64_t)h->max_vips * sizeof(struct sl_stats_slot)},
+		{"latency", h->off_latency,
+	         n_workers * h->max_backends * sizeof(struct sl_stats_latency)},
 	};
 
 	for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++) {
@@ -98,6 +101,7 @@ static void fill(struct sl_stats_map *map, const struct sl_stats_header *h)
 	map->vips = (const void *)(base + h->off_vips);
 	map->backend_slots = (const void *)(base + h->off_backend_slots);
 	map->vip_slots = (const void *)(base + h->off_vip_slots);
+	map->latency = (const void *)(base + h->off_latency);
 }
 
 int sl_stats_map_open(struct sl_stats_map *map, int fd, char *why, size_t why_bytes)

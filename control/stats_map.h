@@ -26,6 +26,7 @@ struct sl_stats_map {
 	const struct sl_stats_port *ports;       // [worker * n_ports + port]
 	const struct sl_stats_backend *backends; // [worker * max_backends + slot]
 	const struct sl_stats_vip *vips;         // [worker * max_vips + slot]
+	const struct sl_stats_latency *latency;  // [worker * max_backends + slot]
 	const struct sl_stats_slot *backend_slots;
 	const struct sl_stats_slot *vip_slots;
 };

@@ -43,6 +43,7 @@ static struct sl_wire_vip *put_vips(const struct sl_model *model, struct sl_wire
 				.port_last = model->ranges[vip->first_range + k].last,
 				.proto = vip->proto,
 				.affinity = vip->affinity,
+				.is_measured = vip->is_measured,
 				.limit_flows = vip->limit_flows,
 				.limit_new_flows_per_s = vip->limit_new_flows_per_s,
 				.source_new_flows_per_s = vip->source_new_flows_per_s,

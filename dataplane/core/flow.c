@@ -114,9 +114,9 @@ void sl_flow_remove(struct sl_flow_table *ft, struct sl_flow *flow)
 	flow_drop(ft, flow, false);
 }
 
-// Push out unconfirmed flows of the two buckets, the oldest first, until with the new one neither
-// holds more than its quarter; at least one. The bound is what a SYN flood can hold on to
-// where it meets a full table. false when there is none to push out.
+// For a way: push out unconfirmed flows of the two buckets, the oldest first, until with the new
+// one neither holds more than its quarter; at least one. That is what a flood can hold on to where
+// tuples were chosen to crowd. false when there is none to push out.
 static bool evict_for(struct sl_flow_table *ft, uint64_t hash, uint32_t except, uint32_t now)
 {
 	uint32_t n;
@@ -128,6 +128,16 @@ static bool evict_for(struct sl_flow_table *ft, uint64_t hash, uint32_t except, 
 		flow_drop(ft, flow_at(ft, oldest), true);
 		oldest = flow_index_oldest_unconfirmed(ft, hash, except, now, &n);
 	} while (n >= FLOW_WAYS_PRESSED);
+	return true;
+}
+
+// For an entry: whoever has been waiting longest in the whole table. A flood then evicts in the
+// order it came, and a handshake has the time that all free entries last.
+static bool evict_first(struct sl_flow_table *ft)
+{
+	if (ft->queue_head == SL_FLOW_NONE)
+		return false;
+	flow_drop(ft, flow_at(ft, ft->queue_head), true);
 	return true;
 }
 
@@ -219,9 +229,7 @@ struct sl_flow *sl_flow_add(struct sl_flow_table *ft, const struct sl_flow_new *
 	if (!is_dsr && (has_tuple(ft, &new->s2c, s2c_hash) || new->s2c.proto != new->c2s.proto ||
 	                memcmp(&new->c2s, &new->s2c, sizeof(new->c2s)) == 0))
 		return NULL;
-	if (ft->free_head == SL_FLOW_NONE && ft->n_touched == ft->n_flows &&
-	    !evict_for(ft, c2s_hash, SL_FLOW_NONE, now) &&
-	    (is_dsr || !evict_for(ft, s2c_hash, SL_FLOW_NONE, now)))
+	if (ft->free_head == SL_FLOW_NONE && ft->n_touched == ft->n_flows && !evict_first(ft))
 		return NULL;
 	entry = entry_take(ft);
 	flow = flow_at(ft, entry);

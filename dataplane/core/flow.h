@@ -11,10 +11,12 @@
 // Units:   now is in ticks of SL_FLOW_TICK_NS of CLOCK_MONOTONIC, 32 bits, wrapping.
 // Expiry:  last_seen is all a packet writes; a timer wheel re-checks and re-arms (lazily), at most
 //          budget entries per call. A flow that closes is moved to its near deadline at once.
-// Full:    an insert with no free way in either bucket, or no free entry, evicts an unconfirmed
-// flow
-//          of those buckets (the oldest), else fails; unconfirmed flows are at most 1/4 of each
-//          bucket once it is under pressure. Evicted flows are reported through gone.
+// Full:    an insert without a free entry evicts the unconfirmed flow that came first, one without
+//          a free way in either bucket the unconfirmed flows of those buckets beyond a quarter (the
+//          oldest); confirmed ones are never evicted, and without another the insert fails. With U
+//          entries that are not confirmed flows, a handshake so has U / (new flows per second): of
+//          the 1 M entries of a worker half a second at 2 M SYN/s. Evicted flows are reported
+//          through gone.
 // Errors:  NULL or false; never logs, never allocates.   Thread: single writer, its worker.
 // Source:  RFC 5382, RFC 4787, RFC 7857 for idle times.
 #ifndef SLUICE_CORE_FLOW_H
@@ -38,7 +40,8 @@ enum sl_flow_flag {
 	// TCP packets go through sl_forward_splice: the ends count differently (s2c_delta, and the
 	// header in splice), or the connection is at its start and its options are looked at.
 	SL_FLOW_IS_SPLICED = 32,
-	SL_FLOW_USED = 128, // entry is allocated
+	SL_FLOW_IS_MEASURED = 64, // its phases are followed (measure.h)
+	SL_FLOW_USED = 128,       // entry is allocated
 };
 
 // How the client's stream differs from the one the backend reads, in struct sl_flow's splice.
@@ -70,8 +73,9 @@ struct sl_flow {
 	uint32_t wheel_due; // tick at which the wheel looks; its slot is the low bits
 	uint32_t syn_seq;
 	union {
-		uint32_t n_udp_pkts; // c2s, until it is confirmed
-		uint32_t s2c_delta;  // TCP: what the client counts less what the backend counts
+		uint32_t n_udp_pkts;  // c2s, until it is confirmed
+		uint32_t s2c_delta;   // TCP: what the client counts less what the backend counts
+		uint32_t picked_tick; // direct return, PICKED: since when
 	};
 };
 _Static_assert(sizeof(struct sl_flow) == 64, "one line");
@@ -120,17 +124,25 @@ uint64_t sl_flow_hash(const struct sl_flow_table *ft, const struct sl_tuple *tup
 struct sl_flow *sl_flow_find(struct sl_flow_table *ft, const struct sl_tuple *tuple, uint64_t hash,
                              enum sl_dir *dir);
 
-#define SL_FLOW_BURST 64
+// The flows of up to SL_FLOW_BURST packets, looked for together so that they wait for memory
+// together, in three steps: each asks for the memory that the next one reads, so the more is done
+// in between, the less is waited. Flows may come and go meanwhile. The last step is
+// sl_flow_search_take (flow_search.h).
+#define SL_FLOW_BURST 8 // as many as are hashed at once
 
-struct sl_flow_hit {
-	struct sl_flow *flow; // NULL: none, or an ICMP error
-	enum sl_dir dir;
+struct sl_flow_search {
+	struct sl_hash_pairs keys; // of IPv4 packets; of others they mean nothing
+	uint64_t hashes[SL_FLOW_BURST];
+	uint32_t refs[SL_FLOW_BURST]; // the most likely reference
+	uint32_t changes;             // sl_flow_changes at the guess
+	bool has_v6;
 };
 
-// The flows of up to SL_FLOW_BURST packets, looked for together so that they wait for memory
-// together. Fills each packet's hash. A hit holds while sl_flow_changes stays the same.
-void sl_flow_find_burst(struct sl_flow_table *ft, struct sl_pkt *const *pkts, uint32_t n_pkts,
-                        struct sl_flow_hit *hits);
+// Fills each packet's hash.
+void sl_flow_search_start(const struct sl_flow_table *ft, struct sl_pkt *const *pkts,
+                          uint32_t n_pkts, struct sl_flow_search *search);
+void sl_flow_search_guess(const struct sl_flow_table *ft, uint32_t n_pkts,
+                          struct sl_flow_search *search);
 
 // Counts flows that came or went, wrapping.
 uint32_t sl_flow_changes(const struct sl_flow_table *ft);

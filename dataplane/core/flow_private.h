@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside of the flow table, shared by flow.c, flow_index.c, flow_wheel.c and flow_sound.c.
+// Inside of the flow table, shared by flow*.c.
 //
 // Region:  header | buckets | entries | v6 lines, each from a 64-byte boundary. Everything but the
 //          callback at the end of the header is indices and offsets, valid in any process.
@@ -10,10 +10,14 @@
 
 #include <stdalign.h>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "flow.h"
 
 #define FLOW_MAGIC          UINT64_C(0x534c464c4f575442) // "SLFLOWTB"
-#define FLOW_VERSION        2
+#define FLOW_VERSION        3
 #define FLOW_WAYS           8
 #define FLOW_WAYS_PRESSED   2                   // FLOW_WAYS / 4, reliability.md A2
 #define FLOW_WAYS_KEPT      2                   // free in a first bucket before the second is used
@@ -45,6 +49,8 @@ struct sl_flow_table {
 	uint32_t free_head;
 	uint32_t wheel_tick; // next tick to look at
 	uint32_t n_changes;  // flows that came or went, wrapping
+	uint32_t queue_head; // unconfirmed flows in the order they came, linked like a wheel slot
+	uint32_t queue_tail;
 	alignas(64) uint32_t wheel[FLOW_WHEEL_SLOTS];
 	// --- process-local: means nothing to another process, which must set its own ---
 	alignas(64) sl_flow_gone_fn gone;
@@ -108,18 +114,62 @@ static inline uint32_t flow_other_bucket(const struct sl_flow_table *ft, uint32_
 	return bucket ^ (((uint32_t)(spread >> 32) | 1) & ft->bucket_mask);
 }
 
+// Bit w is set when way w holds the tag.
+static inline unsigned int flow_match_tags(const struct flow_bucket *b, uint16_t tag)
+{
+#if defined(__SSE2__)
+	__m128i tags = _mm_load_si128((const __m128i *)(const void *)b->tags);
+	__m128i hits = _mm_cmpeq_epi16(tags, _mm_set1_epi16((short)tag));
+
+	return (unsigned int)_mm_movemask_epi8(_mm_packs_epi16(hits, _mm_setzero_si128()));
+#else
+	unsigned int hits = 0;
+
+	for (unsigned int w = 0; w < FLOW_WAYS; w++)
+		hits |= (unsigned int)(b->tags[w] == tag) << w;
+	return hits;
+#endif
+}
+
+static inline bool flow_matches_v4(const struct sl_flow *f, enum sl_dir dir,
+                                   const struct flow_key_v4 *key)
+{
+	const struct sl_pair_v4 pair = sl_flow_pair_v4(f, dir);
+
+	return pair.addresses_be == key->addresses_be && pair.ports_be == (uint32_t)key->rest &&
+	       f->proto == key->rest >> 32 && !(f->flags & SL_FLOW_IS_V6);
+}
+
+static inline bool flow_matches(const struct sl_flow_table *ft, uint32_t ref,
+                                const struct sl_tuple *t)
+{
+	const struct sl_flow *f = flow_at(ft, ref >> 1);
+	const struct sl_flow_v6 *v6 = flow_v6_at(ft, ref >> 1);
+	const enum sl_dir dir = (enum sl_dir)(ref & 1);
+	const struct flow_key_v4 key = flow_key_v4(t);
+
+	if (!(f->flags & SL_FLOW_IS_V6))
+		return flow_matches_v4(f, dir, &key) && sl_ip_is_v4(&t->src) &&
+		       sl_ip_is_v4(&t->dst);
+	if (f->proto != t->proto || sl_flow_pair_v4(f, dir).ports_be != (uint32_t)key.rest)
+		return false;
+	if (dir == SL_DIR_C2S)
+		return sl_ip_equal(&v6->client, &t->src) && sl_ip_equal(&v6->vip, &t->dst);
+	return sl_ip_equal(&v6->backend, &t->src) && sl_ip_equal(&v6->local, &t->dst);
+}
+
 // flow_index.c: the buckets.
 // Bucket with a free way for the hash, after moving a reference aside if need be; or SL_FLOW_NONE.
 uint32_t flow_index_make_way(struct sl_flow_table *ft, uint64_t hash);
 void flow_index_put(struct sl_flow_table *ft, uint32_t bucket, uint64_t hash, uint32_t ref);
 void flow_index_take(struct sl_flow_table *ft, uint64_t hash, uint32_t ref);
 bool flow_index_holds(const struct sl_flow_table *ft, uint64_t hash, uint32_t ref);
-// Oldest unconfirmed flow of the two buckets, other than except; *n is how many references to
-// unconfirmed flows the worse of them holds. SL_FLOW_NONE without one.
+// Unconfirmed flow of the two buckets that was silent longest, other than except; *n is how many
+// references to unconfirmed flows the worse of them holds. SL_FLOW_NONE without one.
 uint32_t flow_index_oldest_unconfirmed(const struct sl_flow_table *ft, uint64_t hash,
                                        uint32_t except, uint32_t now, uint32_t *n);
 
-// flow_wheel.c: timers.
+// flow_wheel.c: timers. A flow is linked by the state it has: unlink before it changes.
 void flow_wheel_init(struct sl_flow_table *ft, uint32_t now);
 void flow_wheel_link(struct sl_flow_table *ft, struct sl_flow *flow);
 void flow_wheel_unlink(struct sl_flow_table *ft, struct sl_flow *flow);

@@ -20,9 +20,30 @@ static bool free_list_is_sound(const struct sl_flow_table *ft)
 	return n_free + ft->n_used == ft->n_touched;
 }
 
+// Whoever is unconfirmed, and nobody else.
+static bool queue_is_sound(const struct sl_flow_table *ft, uint32_t *n_linked)
+{
+	uint32_t prev = SL_FLOW_NONE;
+
+	*n_linked = 0;
+	for (uint32_t entry = ft->queue_head; entry != SL_FLOW_NONE;
+	     entry = flow_at(ft, entry)->wheel_next) {
+		const struct sl_flow *flow = flow_at(ft, entry);
+
+		if (!is_used(ft, entry) || sl_flow_is_confirmed(flow->state) ||
+		    flow->wheel_prev != prev || (*n_linked)++ > ft->n_used)
+			return false;
+		prev = entry;
+	}
+	return prev == ft->queue_tail;
+}
+
 static bool wheel_is_sound(const struct sl_flow_table *ft)
 {
-	uint32_t n_linked = 0;
+	uint32_t n_linked;
+
+	if (!queue_is_sound(ft, &n_linked))
+		return false;
 
 	for (uint32_t slot = 0; slot < FLOW_WHEEL_SLOTS; slot++) {
 		uint32_t prev = SL_FLOW_NONE;
@@ -31,7 +52,8 @@ static bool wheel_is_sound(const struct sl_flow_table *ft)
 		     entry = flow_at(ft, entry)->wheel_next) {
 			const struct sl_flow *flow = flow_at(ft, entry);
 
-			if (!is_used(ft, entry) || flow->wheel_prev != prev ||
+			if (!is_used(ft, entry) || !sl_flow_is_confirmed(flow->state) ||
+			    flow->wheel_prev != prev ||
 			    flow->wheel_due % FLOW_WHEEL_SLOTS != slot || n_linked++ > ft->n_used)
 				return false;
 			prev = entry;

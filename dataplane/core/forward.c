@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "forward.h"
 
+#include "flow_search.h"
 #include "forward_private.h"
 #include "rewrite.h"
+
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
 
 void sl_forward_init(struct sl_forwarder *fw)
 {
 	for (uint32_t lane = 0; lane < SL_FORWARD_PORT_LANES; lane++)
 		fw->lane_owner[lane] = (uint8_t)(lane % fw->n_workers);
 	for (uint32_t row = 0; row < SL_MAX_POOLS; row++)
-		fw->cursors[row] = sl_pick_sequence_start(fw->worker, fw->n_workers);
+		fw->cursors[row] = sl_pick_turns_start(fw->worker);
 	sl_toobig_bucket_init(&fw->too_bigs, fw->now);
 	fw->next_outer_id = (uint16_t)fw->worker;
 	// Start somewhere else after each restart: peers may still remember the old ports.
@@ -30,8 +34,11 @@ void sl_forward_flow_gone(void *ctx, const struct sl_flow *flow, bool is_evictio
 	struct sl_forwarder *fw = ctx;
 	struct sl_stats_vip *vip = &fw->vip_stats[flow->vip];
 
-	if (!sl_flow_is_over(flow->state))
+	if (!sl_flow_is_over(flow->state)) {
 		sl_forward_load(fw, flow, -1);
+		if (flow->flags & SL_FLOW_IS_MEASURED)
+			sl_measure_over(fw->measure, flow, fw->now_ns);
+	}
 	__atomic_store_n(&fw->entries[flow->backend], fw->entries[flow->backend] - 1,
 	                 __ATOMIC_RELAXED);
 	sl_stat_set(&fw->stats->flows, sl_stat_get(&fw->stats->flows) - 1);
@@ -140,6 +147,8 @@ void sl_forward_expire(struct sl_forwarder *fw, struct sl_pkt *pkt)
 	pkt->verdict = SL_VERDICT_SLOW;
 }
 
+#define PICKED_WAIT_TICKS 4 // a second: a flood would have to come back to all it has invented
+
 // Most packets there are: sl_tcp_next leaves them where they are.
 static inline bool is_midstream(const struct sl_flow *flow, const struct sl_pkt *pkt)
 {
@@ -147,20 +156,44 @@ static inline bool is_midstream(const struct sl_flow *flow, const struct sl_pkt 
 	       !(pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_FIN | SL_TCP_RST));
 }
 
+static void change_over(struct sl_forwarder *fw, const struct sl_flow *flow, bool is_over)
+{
+	sl_forward_load(fw, flow, is_over ? -1 : 1);
+	if (!(flow->flags & SL_FLOW_IS_MEASURED))
+		return;
+	if (is_over)
+		sl_measure_over(fw->measure, flow, fw->now_ns);
+	else
+		sl_measure_again(fw->measure, flow);
+}
+
+// Of the backend. That it knows nothing of a connection met in its middle is no fault of its own.
+static void count_rst(struct sl_forwarder *fw, const struct sl_flow *flow)
+{
+	struct sl_stats_backend *cell = &fw->backend_stats[flow->backend];
+
+	if (flow->state == SL_FLOW_NEW)
+		sl_stat_add(&cell->refused, 1);
+	else if (flow->state == SL_FLOW_ANSWERED ||
+	         (sl_flow_is_confirmed(flow->state) && flow->state != SL_FLOW_RESET))
+		sl_stat_add(&cell->resets, 1);
+}
+
 static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct sl_flow *flow,
                                                 const struct sl_pkt *pkt, enum sl_dir dir)
 {
+	const bool is_dsr = (flow->flags & SL_FLOW_IS_DSR) != 0;
 	uint8_t old = flow->state;
-	uint8_t next = sl_tcp_next(old, dir, pkt->tcp_flags, (flow->flags & SL_FLOW_IS_DSR) != 0);
-	if (dir == SL_DIR_S2C && (pkt->tcp_flags & SL_TCP_RST) && old != SL_FLOW_RESET) {
-		struct sl_stats_backend *cell = &fw->backend_stats[flow->backend];
+	uint8_t next = sl_tcp_next(old, dir, pkt->tcp_flags, is_dsr);
 
-		sl_stat_add(old == SL_FLOW_NEW ? &cell->refused : &cell->resets, 1);
-	}
-	if (next == old)
+	if (dir == SL_DIR_S2C && (pkt->tcp_flags & SL_TCP_RST))
+		count_rst(fw, flow);
+	// Nobody answers here under DSR: that the client comes again has to do.
+	if (next == old ||
+	    (old == SL_FLOW_PICKED && is_dsr && fw->now - flow->picked_tick < PICKED_WAIT_TICKS))
 		return;
 	if (sl_flow_is_over(next) != sl_flow_is_over(old)) // a revived flow counts again
-		sl_forward_load(fw, flow, sl_flow_is_over(next) ? -1 : 1);
+		change_over(fw, flow, sl_flow_is_over(next));
 	sl_flow_set_state(fw->flows, flow, next, fw->now);
 }
 
@@ -239,6 +272,8 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 		return;
 	}
 	if (pkt->kind == SL_PKT_TCP) {
+		if ((flow->flags & SL_FLOW_IS_MEASURED) && sl_measure_wants(flow, pkt))
+			sl_measure_pkt(fw->measure, flow, pkt, dir, fw->now_ns);
 		if (!is_midstream(flow, pkt))
 			track_tcp(fw, flow, pkt, dir);
 	} else if (pkt->kind == SL_PKT_UDP) {
@@ -340,15 +375,9 @@ static bool is_new_connection(const struct sl_forwarder *fw, const struct sl_pkt
 	       (flow->state == SL_FLOW_NEW && !takes_flows(fw->snap, flow));
 }
 
-static void decide(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_flow_hit *hit)
+static void decide(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
+                   enum sl_dir dir)
 {
-	struct sl_flow *flow = hit->flow;
-	enum sl_dir dir = hit->dir;
-
-	if (pkt->kind == SL_PKT_ICMP_ERROR) {
-		icmp_error(fw, pkt);
-		return;
-	}
 	if (flow != NULL && dir == SL_DIR_C2S && is_new_connection(fw, pkt, flow)) {
 		sl_flow_remove(fw->flows, flow);
 		flow = NULL;
@@ -361,38 +390,50 @@ static void decide(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_
 		sl_forward_miss(fw, pkt);
 }
 
-// What the burst found before may be gone, or there by now, once one of its packets has added or
-// removed a flow.
-static void forward_some(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t n_pkts)
+void sl_forward_start(struct sl_forwarder *fw, struct sl_forward_batch *batch)
 {
-	struct sl_flow_hit hits[SL_FLOW_BURST];
-	uint32_t changes = sl_flow_changes(fw->flows);
-
-	for (uint32_t i = 0; i < n_pkts; i++) {
-		if (__builtin_expect(pkts[i]->is_fragment, 0))
-			sl_forward_pass_fragment(fw, pkts[i]);
+	for (uint32_t i = 0; i < batch->n_pkts; i++) {
+		if (unlikely(batch->pkts[i]->is_fragment))
+			sl_forward_pass_fragment(fw, batch->pkts[i]);
 	}
-	sl_flow_find_burst(fw->flows, pkts, n_pkts, hits);
-	for (uint32_t i = 0; i < n_pkts; i++) {
-		struct sl_pkt *pkt = pkts[i];
+	sl_flow_search_start(fw->flows, batch->pkts, batch->n_pkts, &batch->search);
+}
 
-		if (__builtin_expect(pkt->is_fragment && pkt->verdict != SL_VERDICT_DECIDE, 0))
+void sl_forward_guess(struct sl_forwarder *fw, struct sl_forward_batch *batch)
+{
+	sl_flow_search_guess(fw->flows, batch->n_pkts, &batch->search);
+}
+
+void sl_forward_finish(struct sl_forwarder *fw, struct sl_forward_batch *batch)
+{
+	for (uint32_t i = 0; i < batch->n_pkts; i++) {
+		struct sl_pkt *pkt = batch->pkts[i];
+		struct sl_flow *flow;
+		enum sl_dir dir;
+
+		if (unlikely(pkt->is_fragment && pkt->verdict != SL_VERDICT_DECIDE))
 			continue;
-		if (sl_flow_changes(fw->flows) != changes && pkt->kind != SL_PKT_ICMP_ERROR)
-			hits[i].flow =
-				sl_flow_find(fw->flows, &pkt->tuple, pkt->hash, &hits[i].dir);
-		if (hits[i].flow != NULL && is_midstream(hits[i].flow, pkt))
-			sl_forward_hit(fw, pkt, hits[i].flow, hits[i].dir);
+		if (unlikely(pkt->kind == SL_PKT_ICMP_ERROR)) {
+			icmp_error(fw, pkt);
+			continue;
+		}
+		flow = sl_flow_search_take(fw->flows, &batch->search, i, pkt, &dir);
+		if (likely(flow != NULL && is_midstream(flow, pkt)))
+			sl_forward_hit(fw, pkt, flow, dir);
 		else
-			decide(fw, pkt, &hits[i]);
+			decide(fw, pkt, flow, dir);
 	}
 }
 
 void sl_forward_burst(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t n_pkts)
 {
-	for (uint32_t first = 0; first < n_pkts; first += SL_FLOW_BURST) {
-		uint32_t n = n_pkts - first < SL_FLOW_BURST ? n_pkts - first : SL_FLOW_BURST;
+	struct sl_forward_batch batch;
 
-		forward_some(fw, pkts + first, n);
+	for (uint32_t first = 0; first < n_pkts; first += SL_FLOW_BURST) {
+		batch.n_pkts = n_pkts - first < SL_FLOW_BURST ? n_pkts - first : SL_FLOW_BURST;
+		memcpy(batch.pkts, pkts + first, batch.n_pkts * sizeof(*pkts));
+		sl_forward_start(fw, &batch);
+		sl_forward_guess(fw, &batch);
+		sl_forward_finish(fw, &batch);
 	}
 }

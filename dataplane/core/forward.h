@@ -21,6 +21,7 @@
 #include "flow.h"
 #include "frag.h"
 #include "icmp_make.h"
+#include "measure.h"
 #include "neigh.h"
 #include "route.h"
 #include "sluice/stats.h"
@@ -48,9 +49,10 @@ struct sl_forwarder {
 	const uint32_t *others_load;     // main writes (relaxed): flows on all others, by backend
 	const uint32_t *others_vip_load; // the same by VIP slot, where the VIP has limits.flows
 	struct sl_limits *limits;        // shared by all workers
-	uint32_t *own_load;     // flows that are not over yet, by backend; main reads (relaxed)
-	uint32_t *own_vip_load; // the same by VIP slot
-	uint32_t *entries;      // all flows of the table, by backend; main reads (relaxed)
+	uint32_t *own_load;         // flows that are not over yet, by backend; main reads (relaxed)
+	uint32_t *own_vip_load;     // the same by VIP slot
+	uint32_t *entries;          // all flows of the table, by backend; main reads (relaxed)
+	struct sl_measure *measure; // NULL: no flow is measured
 	struct sl_stats_worker *stats; // this worker's rows of the segment
 	struct sl_stats_backend *backend_stats;
 	struct sl_stats_vip *vip_stats;
@@ -67,7 +69,7 @@ struct sl_forwarder {
 	uint32_t least_cursor;        // of weighted and maglev pools at their limit
 	struct sl_toobig_bucket too_bigs;
 	uint16_t next_outer_id;         // of tunnels; steps by n_workers, so that two never agree
-	uint32_t cursors[SL_MAX_POOLS]; // weighted sequences and least-connections, by pool row
+	uint32_t cursors[SL_MAX_POOLS]; // weighted turns and least-connections, by pool row
 	struct sl_forward_sum sums[SL_MAX_POOLS];
 };
 
@@ -80,8 +82,20 @@ void sl_forward_flow_gone(void *fw, const struct sl_flow *flow, bool is_eviction
 // data, len and in_port are set. Leaves verdict DECIDE, HANDOFF, SLOW or DROP.
 void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt);
 
-// All packets have verdict DECIDE, or HANDOFF to here. Leaves SEND, RESOLVE, SLOW or DROP, and
-// HANDOFF for a fragment whose flow is another worker's.
+// A burst on its way through the second pass. Its packets have verdict DECIDE, or HANDOFF to here.
+// The three steps ask for memory that the next one reads (flow.h): with other bursts' steps in
+// between nobody waits for it.
+struct sl_forward_batch {
+	struct sl_pkt *pkts[SL_FLOW_BURST];
+	uint32_t n_pkts;
+	struct sl_flow_search search;
+};
+void sl_forward_start(struct sl_forwarder *fw, struct sl_forward_batch *batch);
+void sl_forward_guess(struct sl_forwarder *fw, struct sl_forward_batch *batch);
+// Leaves SEND, RESOLVE, SLOW or DROP, and HANDOFF for a fragment whose flow is another worker's.
+void sl_forward_finish(struct sl_forwarder *fw, struct sl_forward_batch *batch);
+
+// All three at once.
 void sl_forward_burst(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t n_pkts);
 
 #endif

@@ -2,8 +2,7 @@
 #include <arpa/inet.h>
 
 #include "forward_private.h"
-
-#define ROCE_PORT 4791 // never a local port: RoCEv2 receivers would take it for theirs
+#include "layout.h"
 
 static bool is_syn(const struct sl_pkt *pkt)
 {
@@ -23,7 +22,9 @@ static bool find_local_port(struct sl_forwarder *fw, struct sl_tuple *s2c)
 		                           (((uint64_t)(offset & UINT16_MAX) * span) >> 16));
 		enum sl_dir dir;
 
-		if (fw->lane_owner[port % SL_FORWARD_PORT_LANES] != fw->worker || port == ROCE_PORT)
+		// RoCEv2 receivers would take a packet to their port for theirs.
+		if (fw->lane_owner[port % SL_FORWARD_PORT_LANES] != fw->worker ||
+		    port == SL_ROCE_PORT)
 			continue; // at most SL_FORWARD_PORT_LANES in a row
 		n_probes++;
 		s2c->dport_be = htons(port);
@@ -114,6 +115,10 @@ static struct sl_flow *make_flow(struct sl_forwarder *fw, struct sl_pkt *pkt,
 	flow->client_hop = SL_NEIGH_NONE;
 	if (!(flow->flags & SL_FLOW_IS_DSR) && pkt->kind == SL_PKT_TCP && is_syn(pkt))
 		sl_forward_splice_start(flow, pool, pkt->is_v6);
+	if (vip->is_measured && fw->measure != NULL && pkt->kind == SL_PKT_TCP) {
+		flow->flags |= SL_FLOW_IS_MEASURED;
+		sl_measure_open(fw->measure, flow, pkt, fw->now_ns);
+	}
 	sl_forward_load(fw, flow, 1);
 	__atomic_store_n(&fw->entries[backend], fw->entries[backend] + 1, __ATOMIC_RELAXED);
 	sl_stat_add(&fw->backend_stats[backend].flows_new, 1);
@@ -203,7 +208,10 @@ void sl_forward_miss(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		flow = make_elsewhere(fw, pkt, vip);
 	if (flow == NULL)
 		return;
-	if (pkt->kind == SL_PKT_TCP && !is_syn(pkt))
-		sl_flow_set_state(fw->flows, flow, SL_FLOW_OPEN, fw->now); // picked up mid-stream
+	if (pkt->kind == SL_PKT_TCP && !is_syn(pkt)) { // met in its middle
+		sl_flow_set_state(fw->flows, flow, SL_FLOW_PICKED, fw->now);
+		if (flow->flags & SL_FLOW_IS_DSR)
+			flow->picked_tick = fw->now;
+	}
 	sl_forward_hit(fw, pkt, flow, SL_DIR_C2S);
 }

@@ -156,8 +156,7 @@ static uint16_t pick_first(struct sl_forwarder *fw, const struct sl_snap_vip *vi
 	if (vip->affinity == SL_AFFINITY_FLOW || pool->balance == SL_BALANCE_MAGLEV)
 		return sl_pick_maglev(pool->maglev, pool->n_maglev, hash_flow(fw, pkt));
 	if (pool->balance == SL_BALANCE_WEIGHTED)
-		return sl_pick_sequence_next(pool->sequence, pool->slots_log2,
-		                             &fw->cursors[pool->row]);
+		return sl_pick_turns_next(&pool->turns, &fw->cursors[pool->row]);
 	return SL_NO_BACKEND;
 }
 

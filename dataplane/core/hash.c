@@ -72,61 +72,94 @@ uint64_t sl_siphash13(const struct sl_hash_key *key, const void *bytes, size_t n
 	return finish(&s);
 }
 
-// Straight code without branches, so that the loop becomes one lane per key.
-static inline __attribute__((always_inline)) void hash_lanes(const struct sl_hash_key *key,
-                                                             const uint64_t *low,
-                                                             const uint64_t *high,
+// Straight code without branches, so that the loops become one lane per key. Compiled for several
+// processors; the widest that is there is taken.
+static inline __attribute__((always_inline)) void hash_pairs(const struct sl_hash_key *key,
+                                                             const struct sl_hash_pairs *pairs,
                                                              uint64_t *restrict hashes)
 {
 	for (uint32_t i = 0; i < SL_HASH_LANES; i++) {
 		struct sip_state s = start(key);
 
-		compress(&s, low[i]);
-		compress(&s, high[i]);
+		compress(&s, pairs->low[i]);
+		compress(&s, pairs->high[i]);
 		compress(&s, (uint64_t)16 << 56);
 		hashes[i] = finish(&s);
 	}
 }
 
-// Compiled for several processors; the widest that is there is taken.
-static inline __attribute__((always_inline)) void hash_pairs(const struct sl_hash_key *key,
-                                                             const struct sl_hash_pairs *pairs,
-                                                             uint32_t n_pairs,
+static inline __attribute__((always_inline)) void hash_wides(const struct sl_hash_key *key,
+                                                             const struct sl_hash_wides *wides,
                                                              uint64_t *restrict hashes)
 {
-	for (uint32_t i = 0; i < n_pairs; i += SL_HASH_LANES)
-		hash_lanes(key, pairs->low + i, pairs->high + i, hashes + i);
+	for (uint32_t i = 0; i < SL_HASH_LANES; i++) {
+		struct sip_state s = start(key);
+
+		for (uint32_t w = 0; w < SL_HASH_WIDE_WORDS; w++)
+			compress(&s, wides->words[w][i]);
+		compress(&s, (uint64_t)(8 * SL_HASH_WIDE_WORDS) << 56);
+		hashes[i] = finish(&s);
+	}
 }
 
 #if defined(__x86_64__)
 __attribute__((target("avx512f,avx512dq,avx512vl"))) static void
 hash_pairs_avx512(const struct sl_hash_key *key, const struct sl_hash_pairs *pairs,
-                  uint32_t n_pairs, uint64_t *restrict hashes)
+                  uint64_t *restrict hashes)
 {
-	hash_pairs(key, pairs, n_pairs, hashes);
+	hash_pairs(key, pairs, hashes);
+}
+
+__attribute__((target("avx512f,avx512dq,avx512vl"))) static void
+hash_wides_avx512(const struct sl_hash_key *key, const struct sl_hash_wides *wides,
+                  uint64_t *restrict hashes)
+{
+	hash_wides(key, wides, hashes);
+}
+
+__attribute__((target("avx2"))) static void hash_wides_avx2(const struct sl_hash_key *key,
+                                                            const struct sl_hash_wides *wides,
+                                                            uint64_t *restrict hashes)
+{
+	hash_wides(key, wides, hashes);
 }
 
 __attribute__((target("avx2"))) static void hash_pairs_avx2(const struct sl_hash_key *key,
                                                             const struct sl_hash_pairs *pairs,
-                                                            uint32_t n_pairs,
                                                             uint64_t *restrict hashes)
 {
-	hash_pairs(key, pairs, n_pairs, hashes);
+	hash_pairs(key, pairs, hashes);
 }
 #endif
 
 void sl_siphash13_pairs(const struct sl_hash_key *key, const struct sl_hash_pairs *pairs,
-                        uint32_t n_pairs, uint64_t hashes[restrict SL_HASH_PAIRS])
+                        uint64_t hashes[restrict SL_HASH_LANES])
 {
 #if defined(__x86_64__)
 	if (__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
-		hash_pairs_avx512(key, pairs, n_pairs, hashes);
+		hash_pairs_avx512(key, pairs, hashes);
 		return;
 	}
 	if (__builtin_cpu_supports("avx2")) {
-		hash_pairs_avx2(key, pairs, n_pairs, hashes);
+		hash_pairs_avx2(key, pairs, hashes);
 		return;
 	}
 #endif
-	hash_pairs(key, pairs, n_pairs, hashes);
+	hash_pairs(key, pairs, hashes);
+}
+
+void sl_siphash13_wides(const struct sl_hash_key *key, const struct sl_hash_wides *wides,
+                        uint64_t hashes[restrict SL_HASH_LANES])
+{
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
+		hash_wides_avx512(key, wides, hashes);
+		return;
+	}
+	if (__builtin_cpu_supports("avx2")) {
+		hash_wides_avx2(key, wides, hashes);
+		return;
+	}
+#endif
+	hash_wides(key, wides, hashes);
 }

@@ -15,16 +15,23 @@ struct sl_hash_key {
 
 uint64_t sl_siphash13(const struct sl_hash_key *key, const void *bytes, size_t n_bytes);
 
-// Many keys of 16 bytes, each as two little-endian words: hashes[i] is what sl_siphash13 gives for
-// key i. Whole groups of SL_HASH_LANES are computed, so up to that many hashes more are written.
+// SL_HASH_LANES keys of 16 bytes, each as two little-endian words: hashes[i] is what sl_siphash13
+// gives for key i.
 #define SL_HASH_LANES 8
-#define SL_HASH_PAIRS 64
 struct sl_hash_pairs {
-	alignas(64) uint64_t low[SL_HASH_PAIRS];
-	alignas(64) uint64_t high[SL_HASH_PAIRS];
+	alignas(64) uint64_t low[SL_HASH_LANES];
+	alignas(64) uint64_t high[SL_HASH_LANES];
 };
 void sl_siphash13_pairs(const struct sl_hash_key *key, const struct sl_hash_pairs *pairs,
-                        uint32_t n_pairs, uint64_t hashes[restrict SL_HASH_PAIRS]);
+                        uint64_t hashes[restrict SL_HASH_LANES]);
+
+// The same of keys of 40 bytes, word by word: key i is words[0][i]..words[4][i].
+#define SL_HASH_WIDE_WORDS 5
+struct sl_hash_wides {
+	alignas(64) uint64_t words[SL_HASH_WIDE_WORDS][SL_HASH_LANES];
+};
+void sl_siphash13_wides(const struct sl_hash_key *key, const struct sl_hash_wides *wides,
+                        uint64_t hashes[restrict SL_HASH_LANES]);
 
 // A cheap mixer for seeds and tie-breaks, not against attackers (splitmix64 finaliser).
 static inline uint64_t sl_mix64(uint64_t x)

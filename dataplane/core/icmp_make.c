@@ -27,9 +27,22 @@ static bool may_answer(const struct sl_pkt *pkt)
 	       ((pkt->data[0] | pkt->data[6]) & 1) == 0;
 }
 
+// What fits of the packet into an answer that is not longer than the packet itself; 0 when that
+// leaves out what says which packet it was: its IP headers and 8 bytes (RFC 792).
+static size_t quote_bytes_of(const struct sl_pkt *pkt)
+{
+	const size_t head_bytes = (pkt->is_v6 ? SL_IPV6_BYTES : SL_IPV4_BYTES) + SL_ICMP_BYTES;
+	const size_t ip_bytes = (size_t)(pkt->l4_off - pkt->l3_off);
+	size_t most = pkt->is_v6 ? SL_ICMP_MAX_BYTES_V6 : SL_ICMP_MAX_BYTES_V4;
+
+	if (most > ip_bytes + pkt->l4_bytes)
+		most = ip_bytes + pkt->l4_bytes;
+	return most >= head_bytes + ip_bytes + SL_QUOTE_L4_BYTES ? most - head_bytes : 0;
+}
+
 bool sl_icmp_grant(struct sl_icmp_bucket *bucket, const struct sl_pkt *pkt, uint32_t now)
 {
-	if (!may_answer(pkt))
+	if (!may_answer(pkt) || quote_bytes_of(pkt) == 0)
 		return false;
 	if (bucket->tick != now)
 		*bucket = (struct sl_icmp_bucket){.tick = now};
@@ -90,13 +103,10 @@ size_t sl_icmp_make_error(uint8_t *frame, size_t n_bytes, const struct sl_pkt *p
 {
 	const size_t ip_bytes = pkt->is_v6 ? SL_IPV6_BYTES : SL_IPV4_BYTES;
 	const size_t head_bytes = ip_bytes + SL_ICMP_BYTES;
-	const size_t most = pkt->is_v6 ? SL_ICMP_MAX_BYTES_V6 : SL_ICMP_MAX_BYTES_V4;
-	size_t quote_bytes = (size_t)(pkt->l4_off - pkt->l3_off) + pkt->l4_bytes;
+	const size_t quote_bytes = quote_bytes_of(pkt);
 	uint8_t *l3 = frame + pkt->l3_off;
 
-	if (quote_bytes > most - head_bytes)
-		quote_bytes = most - head_bytes;
-	if (pkt->l3_off + head_bytes + quote_bytes > n_bytes ||
+	if (quote_bytes == 0 || pkt->l3_off + head_bytes + quote_bytes > n_bytes ||
 	    sl_ip_is_v4(error->source) == pkt->is_v6)
 		return 0;
 	memcpy(frame, pkt->data + 6, 6);

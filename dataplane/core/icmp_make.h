@@ -11,10 +11,11 @@
 // Rate:    a bucket of SL_ICMP_BURST tokens per worker, filled each tick (RFC 1812 4.3.2.8, RFC
 // 4443
 //          2.4(f)).
-//          An answer is at most 28 bytes longer than what it is about (IPv6: 48), so a flood comes
-//          back smaller than it was as soon as the bucket is empty.
-// Quote:   as much of the packet as keeps the answer within 576 bytes (RFC 1812 4.3.2.3) or 1280
-//          (RFC 4443 2.4(c)), as it came and without padding. Every byte of the answer is written.
+// Quote:   as much of the packet, as it came and without padding, as keeps the answer no longer
+//          than the packet: whoever writes somebody else's address into its source gains nothing.
+//          Not above 576 bytes either (RFC 1812 4.3.2.3) or 1280 (RFC 4443 2.4(c)). A packet too
+//          short for that to leave its IP headers and 8 bytes (RFC 792) gets no answer; without
+//          options that is below 56 bytes in IPv4, below 96 in IPv6. Every byte is written.
 // Source:  RFC 792, RFC 1122, RFC 1812, RFC 4443.
 #ifndef SLUICE_CORE_ICMP_MAKE_H
 #define SLUICE_CORE_ICMP_MAKE_H
@@ -47,7 +48,7 @@ struct sl_icmp_error {
 };
 
 // The answer as a frame back to the MAC the packet came from, VLAN tags kept. Returns its length,
-// 0 if it does not fit or source is of the other family.
+// 0 if it does not fit, the packet is too short, or source is of the other family.
 size_t sl_icmp_make_error(uint8_t *frame, size_t n_bytes, const struct sl_pkt *pkt,
                           const uint8_t our_mac[6], const struct sl_icmp_error *error);
 

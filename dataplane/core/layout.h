@@ -54,6 +54,7 @@
 #define SL_UDP_BYTES        8
 #define SL_UDP_OFF_LENGTH   4
 #define SL_UDP_OFF_CSUM     6
+#define SL_ROCE_PORT        4791 // of UDP: RoCEv2, in both directions
 #define SL_ICMP_BYTES       8
 #define SL_ICMP_OFF_CSUM    2
 #define SL_ICMP_OFF_IDENT   4 // echo only

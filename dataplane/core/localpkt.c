@@ -209,6 +209,7 @@ struct head {
 	const uint8_t *dst_mac, *src_mac;
 	const uint8_t *tags; // as they stood in the request
 	size_t tags_bytes;
+	size_t most_bytes; // of the IP packet in it
 };
 
 static size_t put_eth(uint8_t *frame, const struct head *head, uint16_t ethertype)
@@ -237,11 +238,13 @@ static size_t put_arp(uint8_t *frame, size_t n_bytes, const struct head *head, s
 	return off + sizeof(*arp);
 }
 
-// Our MAC follows as the option, except for a question from nobody (RFC 4861 4.3).
+// Our MAC follows as the option, except for a question from nobody (RFC 4861 4.3) and in an answer
+// that it would make longer than most_bytes, its question (IP packets).
 static size_t put_nd(uint8_t *frame, size_t n_bytes, const struct head *head, const struct nd *nd,
                      const struct sl_ip addresses[2])
 {
-	bool has_option = !sl_ip_equal(&addresses[0], &ip_unspecified);
+	bool has_option = !sl_ip_equal(&addresses[0], &ip_unspecified) &&
+	                  SL_IPV6_BYTES + sizeof(*nd) + ND_OPT_UNIT <= head->most_bytes;
 	uint16_t nd_bytes = (uint16_t)(sizeof(*nd) + (has_option ? ND_OPT_UNIT : 0));
 	struct nd_option option = {.type = nd->type == ND_SOLICIT ? ND_OPT_SOURCE : ND_OPT_TARGET,
 	                           .units = 1};
@@ -282,7 +285,7 @@ static size_t ask_arp(uint8_t *frame, size_t n_bytes, const struct sl_l2 *l2,
 static size_t ask_nd(uint8_t *frame, size_t n_bytes, const struct sl_l2 *l2,
                      const struct sl_ip *source, const struct sl_ip *target)
 {
-	struct head head = {.dst_mac = l2->dst_mac, .src_mac = l2->our_mac};
+	struct head head = {.dst_mac = l2->dst_mac, .src_mac = l2->our_mac, .most_bytes = SIZE_MAX};
 	uint8_t group_mac[6] = {0x33, 0x33, 0xff};
 	struct sl_ip addresses[2] = {*source, *target};
 	struct nd nd = {.type = ND_SOLICIT};
@@ -340,6 +343,12 @@ size_t sl_build_tell(uint8_t *frame, size_t n_bytes, const struct sl_pkt *asked,
 	                    .tags = asked->data + SL_ETH_OFF_TYPE,
 	                    .tags_bytes = (size_t)asked->n_vlans * SL_VLAN_BYTES};
 
+	// A question from a host that knows our MAC goes without the option, and so may its answer
+	// (RFC 4861 7.2.4). So does a test for duplicates, and it looks at the target alone (RFC
+	// 4862 5.4.4): the option that 4861 4.4 wants there would make us an amplifier.
+	if (asked->kind != SL_PKT_ARP)
+		head.most_bytes = (size_t)(asked->l4_off - asked->l3_off) + asked->l4_bytes;
+
 	if (msg->kind != SL_NEIGH_MSG_ASKS || !is_host_mac(msg->sender_mac))
 		return 0;
 	return asked->kind == SL_PKT_ARP ? tell_arp(frame, n_bytes, &head, msg)
@@ -349,7 +358,7 @@ size_t sl_build_tell(uint8_t *frame, size_t n_bytes, const struct sl_pkt *asked,
 size_t sl_build_announce(uint8_t *frame, size_t n_bytes, const struct sl_ip *address,
                          const uint8_t our_mac[6])
 {
-	struct head head = {.dst_mac = mac_all_nodes, .src_mac = our_mac};
+	struct head head = {.dst_mac = mac_all_nodes, .src_mac = our_mac, .most_bytes = SIZE_MAX};
 	const struct sl_ip addresses[2] = {*address, ip_all_nodes};
 	struct nd nd = {.type = ND_ADVERTISE, .flags = ND_FROM_ROUTER | ND_OVERRIDE};
 	struct sl_l2 l2 = {{0}};

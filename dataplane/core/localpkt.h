@@ -41,7 +41,8 @@ struct sl_l2 {
 size_t sl_build_ask(uint8_t *frame, size_t n_bytes, const struct sl_l2 *l2,
                     const struct sl_ip *source, const struct sl_ip *target);
 
-// Answer to an asking packet (ARP reply, or solicited NA with override), keeping VLAN tags.
+// Answer to an asking packet (ARP reply, or solicited NA with override), keeping VLAN tags. Never
+// longer than the question: where a solicitation has no option, the answer has none.
 size_t sl_build_tell(uint8_t *frame, size_t n_bytes, const struct sl_pkt *asked,
                      const struct sl_neigh_msg *msg, const uint8_t our_mac[6]);
 

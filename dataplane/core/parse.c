@@ -50,7 +50,10 @@ static inline int parse_udp(struct sl_pkt *pkt)
 		return SL_DROP_BAD_HEADER;
 	if (unlikely(udp_bytes > pkt->l4_bytes && !pkt->is_fragment)) // the rest is on its way
 		return SL_DROP_BAD_HEADER;
-	if (unlikely(pkt->is_v6 && sl_load16(l4 + SL_UDP_OFF_CSUM) == 0))
+	// RFC 8200 8.1: over IPv6 a checksum is a must. Its exemption for protocols that check
+	// themselves (RFC 6935 section 5) is taken by RoCEv2, whose ICRC covers the addresses.
+	if (unlikely(pkt->is_v6 && sl_load16(l4 + SL_UDP_OFF_CSUM) == 0 &&
+	             sl_load16(l4 + 2) != htons(SL_ROCE_PORT)))
 		return SL_DROP_BAD_HEADER;
 	pkt->kind = SL_PKT_UDP;
 	pkt->tuple.sport_be = sl_load16(l4);

@@ -2,10 +2,13 @@
 // Picking a backend for a new flow: three algorithms, each a table built off the packet path and a
 // pick of bounded cost without division.
 //
-// weighted: a smooth sequence of 2^n slots. Slots per backend follow the weights within one slot; a
-// backend's slots
-//           are spread evenly (no bursts). A worker's cursor is a fraction of the sequence in 32
-//           bits, so a new sequence keeps the phase; workers start at different offsets.
+// weighted: turns by halves. The members are the leaves of a binary tree; each node splits the
+// turns
+//           that reach it between its two sides by weight, as evenly as whole turns allow. Turn k
+//           is a pure function of k and the weights, so new weights keep the phase and building
+//           is a pass over the members, which lets weights change thousands of times a second.
+//           Equal weights take turns in a fixed order; a node is at most half a turn off, and a
+//           member has had its share at any time within four turns. Workers start apart.
 // least-connections: argmin of (flows + 1) * inverse weight over a full scan up to
 //           SL_PICK_SCAN_MAX backends, else power of two choices; ties are broken by a rotating
 //           start.
@@ -25,8 +28,6 @@
 #include "sluice/types.h"
 
 #define SL_PICK_SCAN_MAX     128
-#define SL_PICK_SEQUENCE_MIN 4096
-#define SL_PICK_SEQUENCE_MAX 65536
 #define SL_PICK_MAGLEV_SLOTS 65537
 #define SL_PICK_MAGLEV_SMALL 4099 // enough for up to 40 members at 1 % share error
 
@@ -36,26 +37,44 @@ struct sl_pick_member {
 	uint16_t backend; // index to return
 };
 
-// Number of slots to use for n members: a power of two, >= 8 n, within MIN..MAX.
-uint32_t sl_pick_sequence_slots(uint32_t n_members);
+// Members with weight, in a tree: nodes 1 to n - 1, the children of node i are 2 i and 2 i + 1, and
+// those from n on are the leaves. lefts[i] is the left child's share of node i, times 2^32.
+struct sl_pick_turns {
+	const uint32_t *lefts;
+	const uint16_t *backends; // of the leaves
+	uint32_t n_leaves;        // 0: nobody has weight
+};
 
-// Fills slots[n_slots] (power of two). 0, or -ENOENT when no member has weight (slots then hold
-// SL_NO_BACKEND), or -ENOMEM.
-int sl_pick_sequence_build(uint16_t *slots, uint32_t n_slots, const struct sl_pick_member *members,
-                           uint32_t n_members);
+// Fills lefts[n_members], backends[n_members]; sums[2 n_members] is scratch. Returns the number of
+// leaves.
+uint32_t sl_pick_turns_build(uint32_t *lefts, uint16_t *backends, uint64_t *sums,
+                             const struct sl_pick_member *members, uint32_t n_members);
 
-// Advance *cursor and return the slot's backend. n_slots a power of two.
-static inline uint16_t sl_pick_sequence_next(const uint16_t *slots, uint32_t slots_log2,
-                                             uint32_t *cursor)
+// Whose turn number (*cursor)++ is. Of the first k turns a node passes k * left / 2^32 to the left,
+// rounded: this one goes left if it makes that number grow.
+static inline uint16_t sl_pick_turns_next(const struct sl_pick_turns *turns, uint32_t *cursor)
 {
-	uint16_t backend = slots[*cursor >> (32 - slots_log2)];
+	uint32_t turn = (*cursor)++;
+	uint32_t node = 1;
 
-	*cursor += UINT32_C(1) << (32 - slots_log2);
-	return backend;
+	if (turns->n_leaves == 0)
+		return SL_NO_BACKEND;
+	while (node < turns->n_leaves) {
+		uint64_t exact = (uint64_t)turn * turns->lefts[node] + (UINT32_C(1) << 31);
+		uint32_t n_left = (uint32_t)(exact >> 32);
+		bool is_left = (uint32_t)((exact + turns->lefts[node]) >> 32) != n_left;
+
+		turn = is_left ? n_left : turn - n_left;
+		node = 2 * node + !is_left;
+	}
+	return turns->backends[node - turns->n_leaves];
 }
 
-// Cursor for worker w of n: evenly spread over the sequence.
-uint32_t sl_pick_sequence_start(uint32_t worker, uint32_t n_workers);
+// First turn of a worker: apart from the others' in pools of any size.
+static inline uint32_t sl_pick_turns_start(uint32_t worker)
+{
+	return worker * UINT32_C(0x9e3779b1); // a prime, so no pool's size divides it
+}
 
 int sl_pick_maglev_build(uint16_t *slots, uint32_t n_slots, const struct sl_pick_member *members,
                          uint32_t n_members);

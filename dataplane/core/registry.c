@@ -127,3 +127,18 @@ int sl_registry_assign(struct sl_registry *reg, const uint64_t *ids, uint32_t n_
 	scratch_fini(&s);
 	return err;
 }
+
+struct sl_registry_room sl_registry_count(const struct sl_registry *reg)
+{
+	struct sl_registry_room room = {0};
+
+	for (uint32_t i = 0; i < reg->n_slots; i++) {
+		if (reg->slots[i].id == 0)
+			room.n_free++;
+		else if (reg->slots[i].is_retired)
+			room.n_retired++;
+		else
+			room.n_configured++;
+	}
+	return room;
+}

@@ -9,26 +9,53 @@
 #include "wirecheck.h"
 
 #define NO_POOL             UINT16_MAX
-#define MAGLEV_SMALL_MAX    40 // members, see SL_PICK_MAGLEV_SMALL
 #define TICKS_PER_S         (SL_NS_PER_S / SL_FLOW_TICK_NS)
 #define FLOW_IDLE_TICKS_MAX (UINT32_C(1) << 30) // ticks compare by signed difference
 
-// The snapshot and everything it owns. The public part comes first: readers only borrow it.
-struct store {
-	struct sl_snapshot snap;
+// What weights do not change.
+struct fixed {
+	uint32_t n_owners; // snapshots; the main core alone counts
+	uint32_t n_quics;
 	struct snap_index index;
 	struct sl_snap_vip *vips;
-	struct sl_snap_pool *pools;
-	struct sl_snap_backend *backends;
-	uint16_t *members;         // by backend row; a pool's are a run of it
-	uint32_t *inverse_weights; // by backend row
-	uint16_t *slots;           // sequences and maglev tables of all pools, one after the other
-	struct sl_acl_range *acl;  // of all VIPs; rows of one VIP share theirs
-	struct sl_quic_config *quics; // by quic row
-	uint32_t n_quics;
+	uint16_t *members;              // by backend row; a pool's are a run of it
+	struct sl_acl_range *acl;       // of all VIPs; rows of one VIP share theirs
+	struct sl_quic_config *quics;   // by quic row
 	struct sl_quic_server *servers; // by backend row; a pool's are a run of it
 	bool *has_affinity;             // by pool row: some VIP needs its maglev table
 };
+
+// The snapshot and what it owns, alone or with others. The public part comes first: readers only
+// borrow it.
+struct store {
+	struct sl_snapshot snap;
+	struct fixed *fixed;
+	struct sl_snap_pool *pools;
+	struct sl_snap_backend *backends;
+	struct snap_picks **picks; // by pool row
+};
+
+// To build the tables of one pool after the other.
+struct scratch {
+	struct sl_pick_member *members;
+	uint64_t *sums;
+};
+
+static void fixed_free(struct fixed *f)
+{
+	if (f == NULL || --f->n_owners > 0)
+		return;
+	snap_index_fini(&f->index);
+	free(f->vips);
+	free(f->members);
+	free(f->has_affinity);
+	free(f->acl);
+	if (f->quics != NULL) // keys do not outlive their configuration
+		explicit_bzero(f->quics, f->n_quics * sizeof(*f->quics));
+	free(f->quics);
+	free(f->servers);
+	free(f);
+}
 
 void sl_snapshot_free(struct sl_snapshot *snap)
 {
@@ -36,20 +63,27 @@ void sl_snapshot_free(struct sl_snapshot *snap)
 
 	if (s == NULL)
 		return;
-	snap_index_fini(&s->index);
-	free(s->vips);
+	for (uint32_t i = 0; s->picks != NULL && i < s->snap.n_pools; i++)
+		snap_picks_free(s->picks[i]);
+	free(s->picks);
 	free(s->pools);
 	free(s->backends);
-	free(s->members);
-	free(s->inverse_weights);
-	free(s->slots);
-	free(s->has_affinity);
-	free(s->acl);
-	if (s->quics != NULL) // keys do not outlive their configuration
-		explicit_bzero(s->quics, s->n_quics * sizeof(*s->quics));
-	free(s->quics);
-	free(s->servers);
+	fixed_free(s->fixed);
 	free(s);
+}
+
+static int scratch_init(struct scratch *scratch, size_t n_members)
+{
+	// One more, so that none is of size 0.
+	scratch->members = malloc((n_members + 1) * sizeof(*scratch->members));
+	scratch->sums = malloc((2 * n_members + 1) * sizeof(*scratch->sums));
+	return scratch->members != NULL && scratch->sums != NULL ? 0 : -ENOMEM;
+}
+
+static void scratch_fini(struct scratch *scratch)
+{
+	free(scratch->members);
+	free(scratch->sums);
 }
 
 static uint32_t ticks_of(uint32_t seconds)
@@ -67,51 +101,23 @@ static uint32_t weight_of(const struct sl_snap_inputs *in, uint32_t row)
 	                                 : sl_wire_backends(in->config)[row].weight_milli;
 }
 
-static uint32_t maglev_slots(uint32_t n_members)
-{
-	return n_members <= MAGLEV_SMALL_MAX ? SL_PICK_MAGLEV_SMALL : SL_PICK_MAGLEV_SLOTS;
-}
-
-static bool needs_maglev(const struct store *s, const struct sl_wire_header *config, uint32_t pool)
-{
-	return s->has_affinity[pool] || sl_wire_pools(config)[pool].balance == SL_BALANCE_MAGLEV;
-}
-
-static uint32_t slots_of(const struct store *s, const struct sl_wire_header *config, uint32_t pool)
-{
-	const struct sl_wire_pool *row = &sl_wire_pools(config)[pool];
-	uint32_t n_slots = 0;
-
-	if (row->balance == SL_BALANCE_WEIGHTED)
-		n_slots += sl_pick_sequence_slots(row->n_backends);
-	if (needs_maglev(s, config, pool))
-		n_slots += maglev_slots(row->n_backends);
-	return n_slots;
-}
-
 static int allocate(struct store *s, const struct sl_wire_header *config)
 {
-	size_t n_slots = 0;
+	struct fixed *f = calloc(1, sizeof(*f));
 
-	s->has_affinity = calloc(config->n_pools + 1, sizeof(*s->has_affinity));
-	if (s->has_affinity == NULL)
+	s->fixed = f;
+	if (f == NULL)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < config->n_vips; i++) {
-		const struct sl_wire_vip *vip = &sl_wire_vips(config)[i];
-
-		s->has_affinity[vip->pool] |= vip->affinity != SL_AFFINITY_NONE;
-	}
-	for (uint32_t i = 0; i < config->n_pools; i++)
-		n_slots += slots_of(s, config, i);
+	f->n_owners = 1;
 	// One more of each, so that none is of size 0.
-	s->vips = calloc(config->n_vips + 1, sizeof(*s->vips));
+	f->has_affinity = calloc(config->n_pools + 1, sizeof(*f->has_affinity));
+	f->vips = calloc(config->n_vips + 1, sizeof(*f->vips));
+	f->members = calloc(config->n_backends + 1, sizeof(*f->members));
 	s->pools = calloc(config->n_pools + 1, sizeof(*s->pools));
+	s->picks = calloc(config->n_pools + 1, sizeof(struct snap_picks *));
 	s->backends = calloc(s->snap.n_backends + 1, sizeof(*s->backends));
-	s->members = calloc(config->n_backends + 1, sizeof(*s->members));
-	s->inverse_weights = calloc(config->n_backends + 1, sizeof(*s->inverse_weights));
-	s->slots = malloc((n_slots + 1) * sizeof(*s->slots));
-	return s->vips != NULL && s->pools != NULL && s->backends != NULL && s->members != NULL &&
-	                       s->inverse_weights != NULL && s->slots != NULL
+	return f->has_affinity != NULL && f->vips != NULL && f->members != NULL &&
+	                       s->pools != NULL && s->picks != NULL && s->backends != NULL
 	               ? 0
 	               : -ENOMEM;
 }
@@ -122,7 +128,7 @@ static bool shares_prefixes(const struct sl_wire_vip *rows, uint32_t i)
 	       rows[i].n_prefixes == rows[i - 1].n_prefixes;
 }
 
-static int fill_acls(struct store *s, const struct sl_wire_header *config)
+static int fill_acls(struct fixed *f, const struct sl_wire_header *config)
 {
 	const struct sl_wire_vip *rows = sl_wire_vips(config);
 	struct sl_acl_range *next;
@@ -130,12 +136,12 @@ static int fill_acls(struct store *s, const struct sl_wire_header *config)
 
 	for (uint32_t i = 0; i < config->n_vips; i++)
 		n_ranges += shares_prefixes(rows, i) ? 0 : SL_ACL_RANGES(rows[i].n_prefixes);
-	s->acl = calloc(n_ranges, sizeof(*s->acl));
-	if (s->acl == NULL)
+	f->acl = calloc(n_ranges, sizeof(*f->acl));
+	if (f->acl == NULL)
 		return -ENOMEM;
-	next = s->acl;
+	next = f->acl;
 	for (uint32_t i = 0; i < config->n_vips; i++) {
-		struct sl_snap_vip *vip = &s->vips[i];
+		struct sl_snap_vip *vip = &f->vips[i];
 
 		if (rows[i].n_prefixes == 0)
 			continue;
@@ -154,14 +160,14 @@ static int fill_acls(struct store *s, const struct sl_wire_header *config)
 	return 0;
 }
 
-static int fill_vips(struct store *s, const struct sl_snap_inputs *in)
+static int fill_vips(struct fixed *f, const struct sl_snap_inputs *in)
 {
 	int err;
 
 	for (uint32_t i = 0; i < in->config->n_vips; i++) {
 		const struct sl_wire_vip *row = &sl_wire_vips(in->config)[i];
 
-		s->vips[i] = (struct sl_snap_vip){
+		f->vips[i] = (struct sl_snap_vip){
 			.address = row->address,
 			.id = row->id,
 			.slot = in->vip_slots[i],
@@ -170,13 +176,15 @@ static int fill_vips(struct store *s, const struct sl_snap_inputs *in)
 			.port_last = row->port_last,
 			.proto = row->proto,
 			.affinity = row->affinity,
+			.is_measured = row->is_measured != 0,
 			.limit_flows = row->limit_flows,
 			.rate = sl_limit_rate_of(row->limit_new_flows_per_s),
 			.source_rate = sl_limit_rate_of(row->source_new_flows_per_s),
 		};
+		f->has_affinity[row->pool] |= row->affinity != SL_AFFINITY_NONE;
 	}
-	err = fill_acls(s, in->config);
-	return err != 0 ? err : snap_index_init(&s->index, s->vips, in->config->n_vips);
+	err = fill_acls(f, in->config);
+	return err != 0 ? err : snap_index_init(&f->index, f->vips, in->config->n_vips);
 }
 
 // A backend that no route leads to keeps MTU 0; its packets end as no_route.
@@ -210,31 +218,27 @@ static void fill_backends(struct store *s, const struct sl_snap_inputs *in)
 		};
 		if (sl_forward_is_tunnel(forward) && in->routes != NULL)
 			fill_tunnel(&s->backends[in->backend_indices[i]], in->routes);
-		s->members[i] = in->backend_indices[i];
-		s->inverse_weights[i] = sl_pick_inverse_weight(weight_of(in, i));
+		s->fixed->members[i] = in->backend_indices[i];
 	}
 }
 
-// A pool without weight has a table all the same: every pick from it is SL_NO_BACKEND.
-static int fill_slots(struct sl_snap_pool *pool, uint16_t *slots, bool has_maglev,
-                      const struct sl_pick_member *members)
+// The tables of a pool by the weights of its members.
+static int weigh(struct store *s, uint32_t row, const struct scratch *scratch)
 {
-	uint32_t n_slots;
-	int err = 0;
+	struct sl_snap_pool *pool = &s->pools[row];
+	const struct snap_picks_inputs in = {.members = scratch->members,
+	                                     .sums = scratch->sums,
+	                                     .has_maglev = s->fixed->has_affinity[row] ||
+	                                                   pool->balance == SL_BALANCE_MAGLEV};
 
-	if (pool->balance == SL_BALANCE_WEIGHTED) {
-		n_slots = sl_pick_sequence_slots(pool->n_members);
-		pool->slots_log2 = (uint8_t)__builtin_ctz(n_slots);
-		pool->sequence = slots;
-		err = sl_pick_sequence_build(slots, n_slots, members, pool->n_members);
-		slots += n_slots;
+	for (uint32_t m = 0; m < pool->n_members; m++) {
+		const struct sl_snap_backend *b = &s->backends[pool->members[m]];
+
+		scratch->members[m] = (struct sl_pick_member){
+			.id = b->id, .weight_milli = b->weight_milli, .backend = pool->members[m]};
 	}
-	if (has_maglev && (err == 0 || err == -ENOENT)) {
-		pool->n_maglev = maglev_slots(pool->n_members);
-		pool->maglev = slots;
-		err = sl_pick_maglev_build(slots, pool->n_maglev, members, pool->n_members);
-	}
-	return err == -ENOENT ? 0 : err;
+	s->picks[row] = snap_picks_new(pool, &in);
+	return s->picks[row] != NULL ? 0 : -ENOMEM;
 }
 
 static void fill_servers(struct sl_snap_pool *pool, struct sl_quic_server *servers,
@@ -255,14 +259,16 @@ static void fill_servers(struct sl_snap_pool *pool, struct sl_quic_server *serve
 
 static int fill_quics(struct store *s, const struct sl_wire_header *config)
 {
-	s->quics = calloc(config->n_quics + 1, sizeof(*s->quics));
-	s->servers = calloc(config->n_backends + 1, sizeof(*s->servers));
-	if (s->quics == NULL || s->servers == NULL)
+	struct fixed *f = s->fixed;
+
+	f->quics = calloc(config->n_quics + 1, sizeof(*f->quics));
+	f->servers = calloc(config->n_backends + 1, sizeof(*f->servers));
+	if (f->quics == NULL || f->servers == NULL)
 		return -ENOMEM;
-	s->n_quics = config->n_quics;
+	f->n_quics = config->n_quics;
 	for (uint32_t i = 0; i < config->n_quics; i++) {
 		const struct sl_wire_quic *row = &sl_wire_quics(config)[i];
-		struct sl_quic_config *quic = &s->quics[i];
+		struct sl_quic_config *quic = &f->quics[i];
 
 		quic->server_id_bytes = row->server_id_bytes;
 		quic->nonce_bytes = row->nonce_bytes;
@@ -274,22 +280,20 @@ static int fill_quics(struct store *s, const struct sl_wire_header *config)
 	for (uint32_t p = 0; p < config->n_pools; p++) {
 		uint32_t first = sl_wire_pools(config)[p].first_backend;
 
-		fill_servers(&s->pools[p], &s->servers[first], &sl_wire_backends(config)[first]);
+		fill_servers(&s->pools[p], &f->servers[first], &sl_wire_backends(config)[first]);
 	}
 	return 0;
 }
 
-static int fill_pools(struct store *s, const struct sl_snap_inputs *in,
-                      struct sl_pick_member *scratch)
+static int fill_pools(struct store *s, const struct sl_snap_inputs *in)
 {
-	uint16_t *slots = s->slots;
-	int err = 0;
+	struct scratch scratch;
+	int err = scratch_init(&scratch, in->config->n_backends);
 
 	for (uint32_t i = 0; err == 0 && i < in->config->n_pools; i++) {
 		const struct sl_wire_pool *row = &sl_wire_pools(in->config)[i];
-		struct sl_snap_pool *pool = &s->pools[i];
 
-		*pool = (struct sl_snap_pool){
+		s->pools[i] = (struct sl_snap_pool){
 			.id = row->id,
 			.forward = row->forward,
 			.balance = row->balance,
@@ -300,46 +304,34 @@ static int fill_pools(struct store *s, const struct sl_snap_inputs *in,
 			.limit_flows = row->limit_flows,
 			.rate = sl_limit_rate_of(row->limit_new_flows_per_s),
 			.n_members = row->n_backends,
-			.members = &s->members[row->first_backend],
-			.inverse_weights = &s->inverse_weights[row->first_backend],
+			.members = &s->fixed->members[row->first_backend],
 			.row = i,
 		};
-		for (uint32_t m = 0; m < row->n_backends; m++) {
-			const struct sl_snap_backend *b = &s->backends[pool->members[m]];
-
-			pool->has_capacity |= b->weight_milli > 0;
-			pool->weights_milli += b->weight_milli;
-			scratch[m] = (struct sl_pick_member){
-				.id = b->id,
-				.weight_milli = b->weight_milli,
-				.backend = pool->members[m],
-			};
-		}
-		err = fill_slots(pool, slots, needs_maglev(s, in->config, i), scratch);
-		slots += slots_of(s, in->config, i);
+		err = weigh(s, i, &scratch);
 	}
+	scratch_fini(&scratch);
 	return err;
 }
 
 static int fill(struct store *s, const struct sl_snap_inputs *in)
 {
-	struct sl_pick_member *scratch;
-	int err;
+	int err = allocate(s, in->config);
 
-	err = allocate(s, in->config);
 	if (err == 0)
-		err = fill_vips(s, in);
+		err = fill_vips(s->fixed, in);
 	if (err != 0)
 		return err;
-	scratch = calloc(in->config->n_backends + 1, sizeof(*scratch));
-	if (scratch == NULL)
-		return -ENOMEM;
 	fill_backends(s, in);
-	err = fill_pools(s, in, scratch);
-	if (err == 0)
-		err = fill_quics(s, in->config);
-	free(scratch);
-	return err;
+	err = fill_pools(s, in);
+	return err == 0 ? fill_quics(s, in->config) : err;
+}
+
+static void show(struct store *s)
+{
+	s->snap.vips = s->fixed->vips;
+	s->snap.pools = s->pools;
+	s->snap.backends = s->backends;
+	s->snap.private = &s->fixed->index;
 }
 
 struct sl_snapshot *sl_snapshot_build(const struct sl_snap_inputs *in)
@@ -365,9 +357,74 @@ struct sl_snapshot *sl_snapshot_build(const struct sl_snap_inputs *in)
 		errno = -err;
 		return NULL;
 	}
-	s->snap.vips = s->vips;
-	s->snap.pools = s->pools;
-	s->snap.backends = s->backends;
-	s->snap.private = &s->index;
+	show(s);
+	return &s->snap;
+}
+
+static void *copy(const void *from, size_t n_bytes)
+{
+	void *to = malloc(n_bytes + 1); // not of size 0
+
+	return to != NULL ? memcpy(to, from, n_bytes) : NULL;
+}
+
+// New weights for a pool's backends; true if they differ from the old.
+static bool take_weights(struct store *s, uint32_t row, const uint32_t *weights_milli)
+{
+	const struct sl_snap_pool *pool = &s->pools[row];
+	const uint32_t *weights = &weights_milli[pool->members - s->fixed->members];
+	bool is_new = false;
+
+	for (uint32_t m = 0; m < pool->n_members; m++) {
+		struct sl_snap_backend *b = &s->backends[pool->members[m]];
+
+		is_new |= b->weight_milli != weights[m];
+		b->weight_milli = weights[m];
+	}
+	return is_new;
+}
+
+static int reweigh(struct store *s, const struct store *base, const uint32_t *weights_milli)
+{
+	struct scratch scratch;
+	uint32_t n_most = 0;
+	int err;
+
+	s->pools = copy(base->pools, s->snap.n_pools * sizeof(*s->pools));
+	s->backends = copy(base->backends, s->snap.n_backends * sizeof(*s->backends));
+	s->picks = calloc(s->snap.n_pools + 1, sizeof(struct snap_picks *));
+	if (s->pools == NULL || s->backends == NULL || s->picks == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < s->snap.n_pools; i++)
+		n_most = s->pools[i].n_members > n_most ? s->pools[i].n_members : n_most;
+	err = scratch_init(&scratch, n_most);
+	for (uint32_t i = 0; err == 0 && i < s->snap.n_pools; i++) {
+		if (take_weights(s, i, weights_milli))
+			err = weigh(s, i, &scratch);
+		else
+			s->picks[i] = snap_picks_share(base->picks[i]);
+	}
+	scratch_fini(&scratch);
+	return err;
+}
+
+struct sl_snapshot *sl_snapshot_reweigh(const struct sl_snapshot *base,
+                                        const uint32_t *weights_milli, uint64_t epoch)
+{
+	const struct store *from = (const struct store *)(const void *)base;
+	struct store *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->snap = *base;
+	s->snap.epoch = epoch;
+	s->fixed = from->fixed;
+	s->fixed->n_owners++;
+	if (reweigh(s, from, weights_milli) != 0) {
+		sl_snapshot_free(&s->snap);
+		errno = ENOMEM;
+		return NULL;
+	}
+	show(s);
 	return &s->snap;
 }

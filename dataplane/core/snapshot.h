@@ -3,6 +3,9 @@
 // The main core builds one from the last configuration and weights, publishes it with a release
 // store, and frees it after every worker has passed a quiescent state.
 //
+// Weights: another snapshot with other weights shares everything that does not depend on them, and
+//          the tables of the pools whose weights stay. What is shared has an owner count, which
+//          only build, reweigh and free touch.
 // Services: exact (address, protocol, port) by hash, then port ranges (narrowest first), then any
 // port. Errors:   NULL with errno; a checked body (wirecheck.h) can fail only with ENOMEM. Thread:
 // build and free on the main core; everything else read-only from anywhere.
@@ -36,7 +39,6 @@ struct sl_snap_pool {
 	uint8_t balance;
 	uint8_t mtu_guard;
 	uint8_t client_address; // enum sl_client_address
-	uint8_t slots_log2;     // of sequence
 	bool has_capacity;      // some backend has weight
 	uint32_t tcp_idle_ticks;
 	uint32_t udp_idle_ticks;
@@ -44,8 +46,8 @@ struct sl_snap_pool {
 	uint32_t n_members;
 	const uint16_t *members;         // backend indices
 	const uint32_t *inverse_weights; // by member
-	const uint16_t *sequence; // weighted and as fallback; NULL unless balance is weighted
-	const uint16_t *maglev;   // balance maglev, or a VIP with affinity leads here; else NULL
+	struct sl_pick_turns turns;      // empty unless balance is weighted
+	const uint16_t *maglev; // balance maglev, or a VIP with affinity leads here; else NULL
 	uint32_t n_maglev;
 	uint64_t weights_milli;    // of all members
 	struct sl_limit_rate rate; // of new flows, per backend
@@ -61,7 +63,8 @@ struct sl_snap_vip {
 	uint16_t port_first, port_last; // host order
 	uint8_t proto;
 	uint8_t affinity; // enum sl_affinity
-	uint8_t zero[2];
+	bool is_measured; // phases and latency of its TCP flows
+	uint8_t zero;
 	uint32_t limit_flows; // 0 = none
 	struct sl_limit_rate rate, source_rate;
 	const struct sl_acl_range *acl;
@@ -94,6 +97,11 @@ struct sl_snap_inputs {
 };
 
 struct sl_snapshot *sl_snapshot_build(const struct sl_snap_inputs *in);
+
+// The same configuration under other weights, by backend row of the configuration: equal in all to
+// one built anew. base may be freed before or after it.
+struct sl_snapshot *sl_snapshot_reweigh(const struct sl_snapshot *base,
+                                        const uint32_t *weights_milli, uint64_t epoch);
 void sl_snapshot_free(struct sl_snapshot *snap);
 
 // NULL when no service matches. port in packet order.

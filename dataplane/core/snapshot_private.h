@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finding a service: three hashes over the VIP rows, filled at build and read-only afterwards.
+// The parts of a snapshot. Finding a service: three hashes over the VIP rows, filled at build and
+// read-only afterwards. Picking from a pool: what its members' weights alone decide, shared by the
+// snapshots in which these are the same.
 #ifndef SLUICE_CORE_SNAPSHOT_PRIVATE_H
 #define SLUICE_CORE_SNAPSHOT_PRIVATE_H
 
@@ -27,5 +29,19 @@ struct snap_index {
 // Fills an index for the rows. 0 or -ENOMEM; fini takes a half-filled one too.
 int snap_index_init(struct snap_index *index, const struct sl_snap_vip *vips, uint32_t n_vips);
 void snap_index_fini(struct snap_index *index);
+
+struct snap_picks;
+
+struct snap_picks_inputs {
+	const struct sl_pick_member *members; // of the pool, in its order
+	uint64_t *sums;                       // scratch, two for each member
+	bool has_maglev;
+};
+
+// Owned by the caller, and by everybody who shares it; the last one frees it. Members' number and
+// balance of the pool are set; what depends on weights is filled in. NULL: out of memory.
+struct snap_picks *snap_picks_new(struct sl_snap_pool *pool, const struct snap_picks_inputs *in);
+struct snap_picks *snap_picks_share(struct snap_picks *picks);
+void snap_picks_free(struct snap_picks *picks);
 
 #endif

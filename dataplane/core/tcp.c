@@ -8,6 +8,8 @@ enum speaker { CLIENT, SERVER, CLIENT_DSR, SPEAKER_COUNT };
 
 #define NEW      SL_FLOW_NEW
 #define ANSWERED SL_FLOW_ANSWERED
+#define PICKED   SL_FLOW_PICKED
+#define REFUSED  SL_FLOW_REFUSED
 #define OPEN     SL_FLOW_OPEN
 #define FIN_C2S  SL_FLOW_FIN_C2S
 #define FIN_S2C  SL_FLOW_FIN_S2C
@@ -17,6 +19,10 @@ enum speaker { CLIENT, SERVER, CLIENT_DSR, SPEAKER_COUNT };
 // - Until the server has answered, nothing a client sends changes NEW: a flood of spoofed pairs
 //   (SYN and FIN, SYN and RST) must not earn the longer life of a confirmed flow.
 // - Anything but RST from the server is an answer; that also picks up a connection in its middle.
+// - What a client says of a connection met in its middle counts for nothing until the server speaks
+//   of it: to an ACK out of the blue a server answers with RST (RFC 9293 section 3.10.7.1).
+// - RST before that leaves the flow unconfirmed, or a flood would earn ten seconds for each of its
+//   packets; whoever goes on talking is back where he was.
 // - RST is believed only until the next ACK: a real one leaves nobody who would send it for long,
 //   and a forged one must not cost the connection its backend (RFC 5961 section 3).
 // - After both FINs neither RST nor the last ACKs matter: the tuple is free for a new SYN.
@@ -26,13 +32,23 @@ static const uint8_t next_state[SL_FLOW_STATE_COUNT][SPEAKER_COUNT][EVENT_COUNT]
 	//                 nothing   ACK       SYN       SYN+ACK   FIN       RST
 	[NEW] = {
 		[CLIENT]     = {NEW,      NEW,      NEW,      NEW,      NEW,      NEW},
-		[SERVER]     = {ANSWERED, ANSWERED, ANSWERED, ANSWERED, FIN_S2C,  RESET},
+		[SERVER]     = {ANSWERED, ANSWERED, ANSWERED, ANSWERED, FIN_S2C,  REFUSED},
 		[CLIENT_DSR] = {NEW,      OPEN,     NEW,      NEW,      FIN_C2S,  NEW},
 	},
 	[ANSWERED] = {
-		[CLIENT]     = {ANSWERED, OPEN,     ANSWERED, ANSWERED, FIN_C2S,  RESET},
-		[SERVER]     = {ANSWERED, ANSWERED, ANSWERED, ANSWERED, FIN_S2C,  RESET},
-		[CLIENT_DSR] = {ANSWERED, OPEN,     ANSWERED, ANSWERED, FIN_C2S,  RESET},
+		[CLIENT]     = {ANSWERED, OPEN,     ANSWERED, ANSWERED, FIN_C2S,  REFUSED},
+		[SERVER]     = {ANSWERED, ANSWERED, ANSWERED, ANSWERED, FIN_S2C,  REFUSED},
+		[CLIENT_DSR] = {ANSWERED, OPEN,     ANSWERED, ANSWERED, FIN_C2S,  REFUSED},
+	},
+	[PICKED] = {
+		[CLIENT]     = {PICKED,   PICKED,   PICKED,   PICKED,   PICKED,   PICKED},
+		[SERVER]     = {OPEN,     OPEN,     OPEN,     OPEN,     FIN_S2C,  REFUSED},
+		[CLIENT_DSR] = {PICKED,   OPEN,     PICKED,   PICKED,   FIN_C2S,  PICKED},
+	},
+	[REFUSED] = {
+		[CLIENT]     = {REFUSED,  ANSWERED, REFUSED,  REFUSED,  REFUSED,  REFUSED},
+		[SERVER]     = {REFUSED,  ANSWERED, REFUSED,  ANSWERED, FIN_S2C,  REFUSED},
+		[CLIENT_DSR] = {REFUSED,  ANSWERED, REFUSED,  REFUSED,  REFUSED,  REFUSED},
 	},
 	[OPEN] = {
 		[CLIENT]     = {OPEN,     OPEN,     OPEN,     OPEN,     FIN_C2S,  RESET},
@@ -87,6 +103,7 @@ bool sl_tcp_syn_reopens(uint8_t state, uint32_t syn_seq, uint32_t flow_syn_seq)
 	switch (state) {
 	case SL_FLOW_CLOSING:
 	case SL_FLOW_RESET:
+	case SL_FLOW_REFUSED:
 		return true;
 	case SL_FLOW_FIN_C2S:
 	case SL_FLOW_FIN_S2C:

@@ -13,6 +13,8 @@
 enum sl_flow_state {
 	SL_FLOW_NEW,      // SYN seen; unconfirmed: evicted first
 	SL_FLOW_ANSWERED, // SYN-ACK seen from the backend; still unconfirmed
+	SL_FLOW_PICKED,   // met in its middle: a client says so, the backend has not; unconfirmed
+	SL_FLOW_REFUSED,  // RST before it was confirmed: over, and still unconfirmed
 	SL_FLOW_OPEN,     // ACK from the client after that (DSR: any ACK after the SYN)
 	SL_FLOW_FIN_C2S,  // client has sent FIN; the other half may go on for long
 	SL_FLOW_FIN_S2C,  // server has sent FIN
@@ -23,18 +25,20 @@ enum sl_flow_state {
 
 enum sl_dir { SL_DIR_C2S, SL_DIR_S2C };
 
-// flags: enum sl_tcp_flag bits. is_dsr: replies are never seen. Total function.
+// flags: enum sl_tcp_flag bits. is_dsr: replies are never seen. Total function. Under DSR a second
+// packet opens what was PICKED: the caller lets through only one that comes some time later.
 uint8_t sl_tcp_next(uint8_t state, enum sl_dir dir, uint8_t flags, bool is_dsr);
 
 // A SYN from the client on this flow starts a new connection (new pick) rather than being a
-// retransmission: CLOSING or RESET always; FIN_* when the sequence number differs from the flow's
-// SYN; never NEW, ANSWERED or OPEN (RFC 5961: the backend answers with a challenge ACK).
+// retransmission: CLOSING, RESET or REFUSED always; FIN_* when the sequence number differs from the
+// flow's SYN; never NEW, ANSWERED, PICKED or OPEN (RFC 5961: the backend answers with a challenge
+// ACK).
 bool sl_tcp_syn_reopens(uint8_t state, uint32_t syn_seq, uint32_t flow_syn_seq);
 
 // Over: it holds its tuple for a while, but is no load on its backend any more.
 static inline bool sl_flow_is_over(uint8_t state)
 {
-	return state == SL_FLOW_CLOSING || state == SL_FLOW_RESET;
+	return state == SL_FLOW_CLOSING || state == SL_FLOW_RESET || state == SL_FLOW_REFUSED;
 }
 
 static inline bool sl_flow_is_confirmed(uint8_t state)

@@ -89,13 +89,13 @@ static enum sl_ipc_status check_counts(const struct sl_wire_header *h, size_t n_
 	bool is_config = h->kind == SL_WIRE_CONFIG;
 	size_t expected;
 
-	if (h->n_vips > SL_MAX_VIPS || h->n_pools > SL_MAX_BACKENDS ||
+	if (h->n_vips > SL_MAX_VIPS || h->n_pools > SL_MAX_POOLS ||
 	    h->n_backends > SL_MAX_BACKENDS || h->n_weights > SL_MAX_BACKENDS)
 		return wire_refuse(why, SL_IPC_NO_SPACE,
 		                   "%u vip rows, %u pools, %u backends, %u weights; at most %u "
-		                   "vip rows and %u of the others",
+		                   "vip rows, %u pools and %u of the others",
 		                   h->n_vips, h->n_pools, h->n_backends, h->n_weights, SL_MAX_VIPS,
-		                   SL_MAX_BACKENDS);
+		                   SL_MAX_POOLS, SL_MAX_BACKENDS);
 	if (h->n_prefixes > SL_MAX_PREFIXES || h->n_quics > SL_MAX_POOLS * SL_QUIC_CONFIGS)
 		return wire_refuse(why, SL_IPC_NO_SPACE,
 		                   "%u prefixes, %u quic rows; at most %u and %u", h->n_prefixes,
@@ -139,7 +139,11 @@ static enum sl_ipc_status check_vip(const struct sl_wire_header *h, uint32_t row
 	if (v->affinity >= SL_AFFINITY_COUNT)
 		return wire_refuse(why, SL_IPC_MALFORMED, "vip row %u: affinity %u is unknown", row,
 		                   v->affinity);
-	if (!is_zero(v->zero, sizeof(v->zero)))
+	if (v->is_measured > 1)
+		return wire_refuse(why, SL_IPC_MALFORMED,
+		                   "vip row %u: is_measured %u is neither 0 nor 1", row,
+		                   v->is_measured);
+	if (v->zero != 0)
 		return wire_refuse(why, SL_IPC_MALFORMED, "vip row %u: zero bytes are set", row);
 	return SL_IPC_OK;
 }

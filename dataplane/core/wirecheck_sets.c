@@ -1,23 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sorting makes what must not coincide adjacent; row counts are bounded, so the scratch is too.
+// Sorting makes what must not coincide adjacent; ids, of which weights bring thousands each
+// millisecond, go into a set. Row counts are bounded, so the scratch is too.
 #include "wirecheck_private.h"
 
 #include <stdlib.h>
 
-static int by_value(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
+#include "hash.h"
 
-	return (*x > *y) - (*x < *y);
-}
-
-// 0 when all ids differ, else one that comes twice. Sorts ids.
-static uint64_t find_twin(uint64_t *ids, uint32_t n)
+// 0 when all ids differ, else one that comes twice. A set of at most half its cells; ids come from
+// control, which has no reason to pile them up.
+static uint64_t find_twin(const uint64_t *ids, uint32_t n)
 {
-	qsort(ids, n, sizeof(*ids), by_value);
-	for (uint32_t i = 1; i < n; i++) {
-		if (ids[i] == ids[i - 1])
+	uint64_t cells[2 * SL_MAX_BACKENDS]; // 0 is no id
+	uint32_t n_cells = 2;
+
+	while (n_cells < 2 * n)
+		n_cells *= 2;
+	memset(cells, 0, n_cells * sizeof(*cells));
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t at = (uint32_t)sl_mix64(ids[i]) & (n_cells - 1);
+
+		while (cells[at] != 0 && cells[at] != ids[i])
+			at = (at + 1) & (n_cells - 1);
+		if (cells[at] == ids[i])
 			return ids[i];
+		cells[at] = ids[i];
 	}
 	return 0;
 }
@@ -59,7 +66,8 @@ static bool is_ambiguous(const struct sl_wire_vip *a, const struct sl_wire_vip *
 // What belongs to a VIP as a whole, whatever the port.
 static bool has_same_policy(const struct sl_wire_vip *a, const struct sl_wire_vip *b)
 {
-	return a->affinity == b->affinity && a->limit_flows == b->limit_flows &&
+	return a->affinity == b->affinity && a->is_measured == b->is_measured &&
+	       a->limit_flows == b->limit_flows &&
 	       a->limit_new_flows_per_s == b->limit_new_flows_per_s &&
 	       a->source_new_flows_per_s == b->source_new_flows_per_s &&
 	       a->first_prefix == b->first_prefix && a->n_prefixes == b->n_prefixes;

@@ -2,6 +2,7 @@
 #include "appliance.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -142,7 +143,17 @@ bool sl_appliance_poll(struct sl_appliance *a, uint64_t now_ns)
 		read_devices(a);
 	}
 	sl_stat_set(&h->heartbeat_ns, now_ns);
-	return is_busy;
+	return is_busy || sl_publisher_is_settling(&a->pub);
+}
+
+bool sl_appliance_sleep(const struct sl_appliance *a, int wake_fd, uint32_t ms)
+{
+	struct pollfd fds[1 + SL_IPC_SERVER_FDS] = {{.fd = wake_fd, .events = POLLIN}};
+	uint32_t n = 1;
+
+	if (a->has_ipc)
+		n += sl_ipc_server_fds(&a->ipc, &fds[1]);
+	return poll(fds, n, (int)ms) > 0 && fds[0].revents != 0;
 }
 
 void sl_appliance_fini(struct sl_appliance *a)

@@ -29,8 +29,12 @@ struct sl_appliance {
 // After EAL and ports: routes, neighbours, segment, rings, workers, publisher. 0 or -errno.
 int sl_appliance_init(struct sl_appliance *a, struct sl_text *why);
 
-// One turn of the main core: slow path, publisher, command socket, device counters.
+// One turn of the main core: slow path, publisher, command socket, device counters. True: turn
+// again at once.
 bool sl_appliance_poll(struct sl_appliance *a, uint64_t now_ns);
+
+// Between two turns: until a command comes, or ms have gone by. True if wake_fd is readable.
+bool sl_appliance_sleep(const struct sl_appliance *a, int wake_fd, uint32_t ms);
 
 void sl_appliance_fini(struct sl_appliance *a);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ipc_server.h"
 
+#include "ipcdecide.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -104,19 +106,10 @@ static void accept_clients(struct sl_ipc_server *server)
 
 // False when the client is gone or does not read: then it is dropped.
 static bool reply(struct sl_ipc_server *server, int fd, const struct sl_ipc_request *request,
-                  enum sl_ipc_status status, const char *reason)
+                  enum sl_ipc_status status, const char *reason, bool gives_stats)
 {
 	const struct sl_publisher *pub = server->pub;
-	struct sl_ipc_reply answer = {.magic = SL_IPC_MAGIC,
-	                              .version = SL_IPC_VERSION,
-	                              .type = request->type,
-	                              .request_id = request->request_id,
-	                              .status = status,
-	                              .instance = server->instance,
-	                              .generation = pub->generation,
-	                              .epoch = pub->epoch,
-	                              .epoch_acked = pub->acked_epoch,
-	                              .n_workers = pub->io->n_workers};
+	struct sl_ipc_reply answer = sl_ipc_reply_of(request, status, reason);
 	union {
 		char bytes[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
@@ -124,8 +117,12 @@ static bool reply(struct sl_ipc_server *server, int fd, const struct sl_ipc_requ
 	struct iovec iov = {&answer, sizeof(answer)};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
-	snprintf(answer.reason, sizeof(answer.reason), "%s", reason);
-	if (request->type == SL_IPC_HELLO && status == SL_IPC_OK) {
+	answer.instance = server->instance;
+	answer.generation = pub->generation;
+	answer.epoch = pub->epoch;
+	answer.epoch_acked = pub->acked_epoch;
+	answer.n_workers = pub->io->n_workers;
+	if (gives_stats) {
 		struct cmsghdr *c;
 
 		msg.msg_control = control.bytes;
@@ -141,6 +138,7 @@ static bool reply(struct sl_ipc_server *server, int fd, const struct sl_ipc_requ
 
 struct message {
 	struct sl_ipc_request request;
+	ssize_t n_bytes; // 0 = closed, or -errno
 	int fds[MAX_FDS];
 	uint32_t n_fds;
 };
@@ -152,8 +150,8 @@ static void close_fds(struct message *m)
 	m->n_fds = 0;
 }
 
-// Bytes received (0 = closed), or -errno; descriptors are ours afterwards whatever the outcome.
-static ssize_t receive(int fd, struct message *m)
+// Descriptors are ours afterwards whatever the outcome.
+static void receive(int fd, struct message *m)
 {
 	union {
 		char bytes[CMSG_SPACE(MAX_FDS * sizeof(int))];
@@ -165,45 +163,43 @@ static ssize_t receive(int fd, struct message *m)
 	                     .msg_iovlen = 2,
 	                     .msg_control = control.bytes,
 	                     .msg_controllen = sizeof(control.bytes)};
-	ssize_t n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
+	m->n_bytes = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	m->n_fds = 0;
-	if (n < 0)
-		return -errno;
+	if (m->n_bytes < 0) {
+		m->n_bytes = -errno;
+		return;
+	}
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c != NULL; c = CMSG_NXTHDR(&msg, c)) {
 		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
 			m->n_fds = (uint32_t)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
 			memcpy(m->fds, CMSG_DATA(c), m->n_fds * sizeof(int));
 		}
 	}
-	return n;
 }
 
-// A private copy of the sealed body, or NULL with the reason.
-static void *copy_body(const struct message *m, char *reason, size_t reason_bytes)
+static struct sl_ipc_arrival arrival_of(const struct message *m)
 {
-	uint32_t n_bytes = m->request.body_bytes;
+	struct sl_ipc_arrival arrival = {
+		.bytes = &m->request, .n_bytes = (size_t)m->n_bytes, .n_fds = m->n_fds};
 	struct stat st;
-	void *body;
-	int seals;
+	int seals = m->n_fds > 0 ? fcntl(m->fds[0], F_GET_SEALS) : -1;
 
-	if (m->n_fds != 1 || n_bytes == 0 || n_bytes > SL_WIRE_MAX_BYTES) {
-		snprintf(reason, reason_bytes,
-		         "a body needs exactly one descriptor and 1 to %u bytes; got %u and %u",
-		         SL_WIRE_MAX_BYTES, m->n_fds, n_bytes);
-		return NULL;
-	}
-	seals = fcntl(m->fds[0], F_GET_SEALS);
-	if (seals < 0 || (seals & NEEDED_SEALS) != NEEDED_SEALS || fstat(m->fds[0], &st) != 0 ||
-	    st.st_size != n_bytes) {
-		snprintf(reason, reason_bytes, "the body is not a sealed memfd of %u bytes",
-		         n_bytes);
-		return NULL;
-	}
-	body = malloc(n_bytes);
+	if (seals < 0 || (seals & NEEDED_SEALS) != NEEDED_SEALS || fstat(m->fds[0], &st) != 0)
+		return arrival;
+	arrival.is_sealed = true;
+	arrival.fd_bytes = (uint64_t)st.st_size;
+	return arrival;
+}
+
+// A private copy of the sealed body, or NULL.
+static void *copy_body(const struct message *m)
+{
+	const uint32_t n_bytes = m->request.body_bytes;
+	void *body = malloc(n_bytes);
+
 	if (body == NULL || pread(m->fds[0], body, n_bytes, 0) != (ssize_t)n_bytes) {
 		free(body);
-		snprintf(reason, reason_bytes, "the body cannot be read");
 		return NULL;
 	}
 	return body;
@@ -212,20 +208,21 @@ static void *copy_body(const struct message *m, char *reason, size_t reason_byte
 static enum sl_ipc_status apply(struct sl_ipc_server *server, const struct message *m, char *reason,
                                 size_t reason_bytes)
 {
-	void *body = copy_body(m, reason, reason_bytes);
+	const uint32_t n_bytes = m->request.body_bytes;
+	void *body = copy_body(m);
 	enum sl_ipc_status status;
 
-	if (body == NULL)
+	if (body == NULL) {
 		status = SL_IPC_MALFORMED;
-	else if (m->request.type == SL_IPC_CONFIG)
-		status = sl_publisher_apply_config(server->pub, body, m->request.body_bytes, reason,
-		                                   reason_bytes);
-	else
-		status = sl_publisher_apply_weights(server->pub, body, m->request.body_bytes,
-		                                    reason, reason_bytes);
+		snprintf(reason, reason_bytes, "the body cannot be read");
+	} else if (m->request.type == SL_IPC_CONFIG) {
+		status =
+			sl_publisher_apply_config(server->pub, body, n_bytes, reason, reason_bytes);
+	} else {
+		status = sl_publisher_apply_weights(server->pub, body, n_bytes, reason,
+		                                    reason_bytes);
+	}
 	free(body);
-	if (status != SL_IPC_OK)
-		sl_stat_add(&server->pub->stats->config_refused, 1);
 	return status;
 }
 
@@ -233,50 +230,39 @@ static enum sl_ipc_status apply(struct sl_ipc_server *server, const struct messa
 static bool serve(struct sl_ipc_server *server, uint32_t i, const struct message *m,
                   uint64_t now_ns)
 {
-	const struct sl_ipc_request *request = &m->request;
-	enum sl_ipc_status status;
-	char reason[128] = "";
+	const struct sl_ipc_arrival arrival = arrival_of(m);
+	struct sl_ipc_decision d;
 
-	if (request->magic != SL_IPC_MAGIC || request->version != SL_IPC_VERSION ||
-	    request->type < SL_IPC_HELLO || request->type > SL_IPC_STATUS) {
-		sl_stat_add(&server->pub->stats->config_refused, 1);
-		reply(server, server->clients[i], request, SL_IPC_MALFORMED,
-		      "not a message of this version of Sluice");
+	sl_ipc_decide(&arrival, &d);
+	if (d.action == SL_IPC_HANG_UP)
 		return false;
+	if (d.action == SL_IPC_APPLY_BODY) {
+		d.status = apply(server, m, d.reason, sizeof(d.reason));
+		d.is_kept = sl_ipc_is_kept_after(d.status);
+		if (d.status == SL_IPC_OK) { // answered when all workers have it
+			server->waiting_client = (int)i;
+			server->waiting_request = d.request;
+			server->waiting_until_ns = now_ns + ACK_TIMEOUT_NS;
+			return true;
+		}
 	}
-	if (request->type == SL_IPC_HELLO || request->type == SL_IPC_STATUS)
-		return reply(server, server->clients[i], request, SL_IPC_OK, "");
-	status = apply(server, m, reason, sizeof(reason));
-	if (status != SL_IPC_OK)
-		return reply(server, server->clients[i], request, status, reason) &&
-		       status != SL_IPC_MALFORMED;
-	server->waiting_client = (int)i;
-	server->waiting_request = *request;
-	server->waiting_until_ns = now_ns + ACK_TIMEOUT_NS;
-	return true;
+	if (d.status != SL_IPC_OK)
+		sl_stat_add(&server->pub->stats->config_refused, 1);
+	return reply(server, server->clients[i], &d.request, d.status, d.reason, d.gives_stats) &&
+	       d.is_kept;
 }
 
 static void serve_client(struct sl_ipc_server *server, uint32_t i, uint64_t now_ns)
 {
 	struct message m;
-	ssize_t n = receive(server->clients[i], &m);
-	bool keep;
+	bool is_kept;
 
-	if (n == -EAGAIN || n == -EINTR)
+	receive(server->clients[i], &m);
+	if (m.n_bytes == -EAGAIN || m.n_bytes == -EINTR)
 		return;
-	if (n == (ssize_t)sizeof(m.request)) {
-		keep = serve(server, i, &m, now_ns);
-	} else {
-		keep = false;
-		if (n > 0) {
-			sl_stat_add(&server->pub->stats->config_refused, 1);
-			memset(&m.request, 0, sizeof(m.request));
-			reply(server, server->clients[i], &m.request, SL_IPC_MALFORMED,
-			      "a request is 16 bytes");
-		}
-	}
+	is_kept = m.n_bytes >= 0 && serve(server, i, &m, now_ns);
 	close_fds(&m);
-	if (!keep)
+	if (!is_kept)
 		drop_client(server, i);
 }
 
@@ -291,7 +277,8 @@ static void finish_waiting(struct sl_ipc_server *server, uint64_t now_ns)
 	if (!reply(server, server->clients[i], &server->waiting_request,
 	           server->pub->is_waiting ? SL_IPC_SLOW : SL_IPC_OK,
 	           server->pub->is_waiting ? "a worker has not taken the new snapshot within 1 s"
-	                                   : ""))
+	                                   : "",
+	           false))
 		drop_client(server, (uint32_t)i);
 }
 
@@ -299,10 +286,28 @@ void sl_ipc_server_poll(struct sl_ipc_server *server, uint64_t now_ns)
 {
 	accept_clients(server);
 	finish_waiting(server, now_ns);
-	for (uint32_t i = 0; i < SL_IPC_MAX_CLIENTS; i++) {
-		if (server->pub->is_waiting)
-			return; // one publication at a time; the others' messages stay queued
+	if (server->pub->is_waiting)
+		return;
+	for (uint32_t n = 0; n < SL_IPC_MAX_CLIENTS; n++) {
+		uint32_t i = server->next_client++ % SL_IPC_MAX_CLIENTS;
+
 		if (server->clients[i] >= 0)
 			serve_client(server, i, now_ns);
+		if (server->pub->is_waiting)
+			return; // one publication at a time; the others' messages stay queued
 	}
+}
+
+uint32_t sl_ipc_server_fds(const struct sl_ipc_server *server, struct pollfd *fds)
+{
+	uint32_t n = 0;
+
+	if (server->pub->is_waiting)
+		return 0;
+	fds[n++] = (struct pollfd){.fd = server->listen_fd, .events = POLLIN};
+	for (uint32_t i = 0; i < SL_IPC_MAX_CLIENTS; i++) {
+		if (server->clients[i] >= 0)
+			fds[n++] = (struct pollfd){.fd = server->clients[i], .events = POLLIN};
+	}
+	return n;
 }

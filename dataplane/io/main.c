@@ -2,7 +2,6 @@
 // sluice-dataplane: forwards packets. Started with one file, told everything else over its socket.
 #include <errno.h>
 #include <getopt.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,15 +53,9 @@ static int catch_signals(void)
 static void follow_config(void *ctx)
 {
 	struct process *process = ctx;
-	const struct sl_wire_header *config = process->appliance.pub.config;
 	struct sl_text why = {""};
 
-	for (uint32_t i = 0; i < config->n_vips; i++) {
-		const struct sl_wire_vip *vip = &sl_wire_vips(config)[i];
-
-		if (i == 0 || !sl_ip_equal(&vip->address, &vip[-1].address)) // a row per port range
-			sl_slow_announce(&process->appliance.slow, &vip->address);
-	}
+	sl_slow_announce(&process->appliance.slow);
 	if (sl_steering_sync(process->xdp, &process->appliance, &why) != 0)
 		fprintf(stderr, "<3>some traffic stays with the kernel: %s\n", why.text);
 }
@@ -131,7 +124,6 @@ static int start(struct process *process, const char *file, struct sl_text *why)
 static void run(struct process *process)
 {
 	struct sl_appliance *a = &process->appliance;
-	struct pollfd wake = {.fd = process->signal_fd, .events = POLLIN};
 	bool is_busy = false;
 
 	for (uint32_t w = 0; w < a->config.n_workers; w++)
@@ -140,7 +132,7 @@ static void run(struct process *process)
 		fprintf(stderr, "port %s: %s, %u queue(s)\n", a->config.ports[p].name,
 		        a->ports.ports[p].device, a->ports.ports[p].n_queues);
 	fprintf(stderr, "sluice-dataplane: ready\n");
-	while (poll(&wake, 1, is_busy ? 0 : MAIN_LOOP_MS) <= 0)
+	while (!sl_appliance_sleep(a, process->signal_fd, is_busy ? 0 : MAIN_LOOP_MS))
 		is_busy = sl_appliance_poll(a, sl_clock_ns());
 	atomic_store_explicit(&a->io.is_stopping, true, memory_order_relaxed);
 	rte_eal_mp_wait_lcore();

@@ -33,9 +33,9 @@ static int fail(struct sl_text *why, int code, const char *format, ...)
 	return code;
 }
 
-static uint32_t object_bytes(void)
+static uint32_t object_bytes(uint32_t buffer_bytes)
 {
-	return (uint32_t)(sizeof(struct rte_mbuf) + SL_PRIVATE_BYTES + RTE_MBUF_DEFAULT_BUF_SIZE);
+	return (uint32_t)(sizeof(struct rte_mbuf) + SL_PRIVATE_BYTES + buffer_bytes);
 }
 
 uint32_t sl_ports_count_mbufs(uint32_t n_ports, uint32_t n_workers)
@@ -45,7 +45,9 @@ uint32_t sl_ports_count_mbufs(uint32_t n_ports, uint32_t n_workers)
 
 uint64_t sl_ports_pool_bytes(uint32_t n_mbufs)
 {
-	uint64_t n_bytes = (uint64_t)n_mbufs * rte_mempool_calc_obj_size(object_bytes(), 0, NULL);
+	uint64_t n_bytes =
+		(uint64_t)n_mbufs *
+		rte_mempool_calc_obj_size(object_bytes(RTE_MBUF_DEFAULT_BUF_SIZE), 0, NULL);
 
 	n_bytes += n_bytes / 64; // ends of hugepages, where no buffer may cross one
 	return n_bytes + rte_align32pow2(n_mbufs + 1) * sizeof(void *); // the ring of free ones
@@ -62,13 +64,13 @@ static unsigned int pool_flags(void)
 	return is_virtual ? RTE_MEMPOOL_F_NO_IOVA_CONTIG : 0;
 }
 
-struct rte_mempool *sl_ports_make_pool(const char *name, uint32_t n_mbufs)
+struct rte_mempool *sl_ports_make_pool(const char *name, uint32_t n_mbufs, uint16_t buffer_bytes)
 {
-	struct rte_pktmbuf_pool_private private = {.mbuf_data_room_size = RTE_MBUF_DEFAULT_BUF_SIZE,
+	struct rte_pktmbuf_pool_private private = {.mbuf_data_room_size = buffer_bytes,
 	                                           .mbuf_priv_size = SL_PRIVATE_BYTES};
 	struct rte_mempool *pool =
-		rte_mempool_create_empty(name, n_mbufs, object_bytes(), MBUF_CACHE, sizeof(private),
-	                                 SOCKET_ID_ANY, pool_flags());
+		rte_mempool_create_empty(name, n_mbufs, object_bytes(buffer_bytes), MBUF_CACHE,
+	                                 sizeof(private), SOCKET_ID_ANY, pool_flags());
 
 	if (pool == NULL)
 		return NULL;
@@ -286,7 +288,7 @@ int sl_ports_start(struct sl_ports *ports, const struct sl_dpconfig *config, con
 
 	memset(ports, 0, sizeof(*ports));
 	ports->n_workers = config->n_workers;
-	ports->pool = sl_ports_make_pool("sluice", n_mbufs);
+	ports->pool = sl_ports_make_pool("sluice", n_mbufs, RTE_MBUF_DEFAULT_BUF_SIZE);
 	if (ports->pool == NULL)
 		return fail(why, -rte_errno, "no memory for packet buffers: %s; raise memory.size",
 		            rte_strerror(rte_errno));

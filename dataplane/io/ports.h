@@ -65,7 +65,8 @@ int sl_ports_start(struct sl_ports *ports, const struct sl_dpconfig *config, con
 // Configure and start one DPDK port as number index (tests bring rings and null devices).
 int sl_ports_add(struct sl_ports *ports, uint16_t dpdk_id, const char *device, struct sl_text *why);
 
-struct rte_mempool *sl_ports_make_pool(const char *name, uint32_t n_mbufs);
+// buffer_bytes: headroom and packet, RTE_MBUF_DEFAULT_BUF_SIZE for real ones.
+struct rte_mempool *sl_ports_make_pool(const char *name, uint32_t n_mbufs, uint16_t buffer_bytes);
 
 // Packet buffers for all queues of these ports, and the memory they take with what manages them.
 // Also before EAL.

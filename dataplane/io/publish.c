@@ -7,8 +7,9 @@
 
 #include <rte_rcu_qsbr.h>
 
-#define NO_ROW  UINT32_MAX
-#define FOLD_NS SL_NS_PER_MS
+#define NO_ROW    UINT32_MAX
+#define FOLD_NS   SL_NS_PER_MS
+#define SETTLE_NS (2 * SL_NS_PER_MS) // a worker's longest nap and then some
 
 // The rows of one configuration, before they become the ones in force.
 struct draft {
@@ -36,11 +37,13 @@ int sl_publisher_init(struct sl_publisher *pub, struct sl_io *io, struct sl_slow
 	for (uint32_t w = 0; w < io->n_workers; w++) {
 		pub->others_load[w] = calloc(SL_MAX_BACKENDS, sizeof(uint32_t));
 		pub->others_vip_load[w] = calloc(SL_MAX_VIPS, sizeof(uint32_t));
+		pub->others_units[w] = calloc(SL_MAX_BACKENDS, sizeof(uint32_t));
 	}
 	if (backend_slots == NULL || vip_slots == NULL)
 		return -ENOMEM;
 	for (uint32_t w = 0; w < io->n_workers; w++) {
-		if (pub->others_load[w] == NULL || pub->others_vip_load[w] == NULL)
+		if (pub->others_load[w] == NULL || pub->others_vip_load[w] == NULL ||
+		    pub->others_units[w] == NULL)
 			return -ENOMEM;
 	}
 	sl_registry_init(&pub->backends, backend_slots, SL_MAX_BACKENDS);
@@ -83,6 +86,7 @@ void sl_publisher_fini(struct sl_publisher *pub)
 	for (uint32_t w = 0; w < pub->io->n_workers; w++) {
 		free(pub->others_load[w]);
 		free(pub->others_vip_load[w]);
+		free(pub->others_units[w]);
 	}
 }
 
@@ -93,6 +97,7 @@ static void publish(struct sl_publisher *pub, struct sl_snapshot *snap)
 	pub->epoch = snap->epoch;
 	atomic_store_explicit(&pub->io->snapshot, snap, memory_order_release);
 	pub->token = rte_rcu_qsbr_start(pub->io->qsbr);
+	pub->published_ns = pub->slow->now_ns;
 	pub->is_waiting = true;
 	sl_stat_set(&pub->stats->epoch, pub->epoch);
 	sl_stat_set(&pub->stats->generation, pub->generation);
@@ -173,10 +178,11 @@ static uint32_t row_of(const struct sl_publisher *pub, uint64_t id)
 	return NO_ROW;
 }
 
-// Indices for all backends and slots for all VIPs of a configuration. 0 or -ENOSPC/-ENOMEM.
-static int assign(struct sl_publisher *pub, const struct sl_wire_header *config,
-                  uint16_t *backend_indices, uint16_t *vip_slots)
+// Indices for all backends and slots for all VIPs of a configuration. 0 or -ENOSPC/-ENOMEM; *full
+// is then the registry that has no room.
+static int assign(struct sl_publisher *pub, const struct draft *d, const struct sl_registry **full)
 {
+	const struct sl_wire_header *config = d->config;
 	const struct sl_wire_backend *be = sl_wire_backends(config);
 	const struct sl_wire_vip *vip = sl_wire_vips(config);
 	uint32_t n_ids = RTE_MAX(config->n_backends, config->n_vips);
@@ -189,8 +195,9 @@ static int assign(struct sl_publisher *pub, const struct sl_wire_header *config,
 		goto out;
 	for (uint32_t i = 0; i < config->n_backends; i++)
 		ids[i] = be[i].id;
+	*full = &pub->backends;
 	sl_registry_reap(&pub->backends, has_no_flows, pub);
-	err = sl_registry_assign(&pub->backends, ids, config->n_backends, backend_indices);
+	err = sl_registry_assign(&pub->backends, ids, config->n_backends, d->backend_indices);
 	if (err != 0)
 		goto out;
 	for (uint32_t i = 0; i < config->n_vips; i++) { // rows of one VIP stand together
@@ -198,10 +205,11 @@ static int assign(struct sl_publisher *pub, const struct sl_wire_header *config,
 			ids[n_unique++] = vip[i].id;
 		unique_of[i] = n_unique - 1;
 	}
+	*full = &pub->vips;
 	sl_registry_reap(&pub->vips, vip_has_no_flows, pub);
-	err = sl_registry_assign(&pub->vips, ids, n_unique, vip_slots);
+	err = sl_registry_assign(&pub->vips, ids, n_unique, d->vip_slots);
 	for (uint32_t i = config->n_vips; err == 0 && i > 0; i--)
-		vip_slots[i - 1] = vip_slots[unique_of[i - 1]];
+		d->vip_slots[i - 1] = d->vip_slots[unique_of[i - 1]];
 out:
 	free(ids);
 	free(unique_of);
@@ -211,8 +219,24 @@ out:
 // Put the registries back to the configuration in force.
 static void unassign(struct sl_publisher *pub)
 {
+	struct draft d = in_force(pub);
+	const struct sl_registry *full;
+
 	if (pub->config != NULL)
-		assign(pub, pub->config, pub->backend_indices, pub->vip_slots);
+		assign(pub, &d, &full);
+}
+
+// What is removed keeps its place until the apply is done, and for as long as flows refer to it.
+static void explain_full(const struct sl_publisher *pub, const struct sl_registry *full,
+                         char *reason, size_t reason_bytes)
+{
+	struct sl_registry_room room = sl_registry_count(full);
+
+	snprintf(reason, reason_bytes,
+	         "%s: %u in force, %u removed but with flows, %u free: apply in two steps, first "
+	         "remove, then add",
+	         full == &pub->vips ? "VIPs" : "backends", room.n_configured, room.n_retired,
+	         room.n_free);
 }
 
 static void show_slots(struct sl_publisher *pub)
@@ -274,10 +298,10 @@ static enum sl_ipc_status check_epoch(const struct sl_publisher *pub, uint64_t e
 }
 
 // Fill the draft's rows; the registries are changed, so the caller undoes that on failure.
-static int fill_draft(struct sl_publisher *pub, struct draft *d)
+static int fill_draft(struct sl_publisher *pub, struct draft *d, const struct sl_registry **full)
 {
 	const struct sl_wire_backend *be = sl_wire_backends(d->config);
-	int err = assign(pub, d->config, d->backend_indices, d->vip_slots);
+	int err = assign(pub, d, full);
 
 	if (err != 0)
 		return err;
@@ -295,6 +319,7 @@ enum sl_ipc_status sl_publisher_apply_config(struct sl_publisher *pub, const voi
 	enum sl_ipc_status status =
 		sl_wire_check(body, n_bytes, SL_WIRE_CONFIG, reason, reason_bytes);
 	const struct sl_wire_header *h = body;
+	const struct sl_registry *full = NULL;
 	struct sl_snapshot *snap = NULL;
 	struct draft d = {0};
 	int err;
@@ -305,17 +330,18 @@ enum sl_ipc_status sl_publisher_apply_config(struct sl_publisher *pub, const voi
 		return status;
 	err = draft_alloc(&d, h, n_bytes);
 	if (err == 0)
-		err = fill_draft(pub, &d);
+		err = fill_draft(pub, &d, &full);
 	if (err == 0) {
 		snap = build(pub, &d, h->epoch);
 		err = snap == NULL ? -errno : 0;
 	}
 	if (err != 0) {
+		if (err == -ENOSPC)
+			explain_full(pub, full, reason, reason_bytes);
+		else
+			snprintf(reason, reason_bytes, "out of memory");
 		unassign(pub);
 		draft_free(&d);
-		snprintf(reason, reason_bytes, "%s",
-		         err == -ENOSPC ? "more backends or VIPs than the data plane has room for"
-		                        : "out of memory");
 		return err == -ENOSPC ? SL_IPC_NO_SPACE : SL_IPC_INTERNAL;
 	}
 	adopt(pub, &d);
@@ -335,7 +361,7 @@ enum sl_ipc_status sl_publisher_apply_weights(struct sl_publisher *pub, const vo
 	const struct sl_wire_header *h = body;
 	const struct sl_wire_weight *rows;
 	struct sl_snapshot *snap;
-	struct draft d;
+	uint32_t *weights_milli;
 
 	if (status == SL_IPC_OK)
 		status = check_epoch(pub, h->epoch, reason, reason_bytes);
@@ -346,32 +372,31 @@ enum sl_ipc_status sl_publisher_apply_weights(struct sl_publisher *pub, const vo
 		         (unsigned long)h->generation, (unsigned long)pub->generation);
 		return SL_IPC_STALE;
 	}
-	d = in_force(pub);
-	d.weights_milli = malloc(((size_t)pub->config->n_backends + 1) * sizeof(uint32_t));
-	if (d.weights_milli == NULL)
+	weights_milli = malloc(((size_t)pub->config->n_backends + 1) * sizeof(uint32_t));
+	if (weights_milli == NULL)
 		goto no_memory;
-	memcpy(d.weights_milli, pub->weights_milli, pub->config->n_backends * sizeof(uint32_t));
+	memcpy(weights_milli, pub->weights_milli, pub->config->n_backends * sizeof(uint32_t));
 	rows = sl_wire_weights(h);
 	for (uint32_t i = 0; i < h->n_weights; i++) {
 		uint32_t row = row_of(pub, rows[i].id);
 
 		if (row == NO_ROW) {
 			snprintf(reason, reason_bytes, "weight row %u names no backend", i);
-			free(d.weights_milli);
+			free(weights_milli);
 			return SL_IPC_INVALID;
 		}
-		d.weights_milli[row] = rows[i].weight_milli;
+		weights_milli[row] = rows[i].weight_milli;
 	}
-	snap = build(pub, &d, h->epoch);
+	snap = sl_snapshot_reweigh(pub->current, weights_milli, h->epoch);
 	if (snap == NULL)
 		goto no_memory;
 	free(pub->weights_milli);
-	pub->weights_milli = d.weights_milli;
+	pub->weights_milli = weights_milli;
 	publish(pub, snap);
 	return SL_IPC_OK;
 
 no_memory:
-	free(d.weights_milli);
+	free(weights_milli);
 	snprintf(reason, reason_bytes, "out of memory");
 	return SL_IPC_INTERNAL;
 }
@@ -379,13 +404,11 @@ no_memory:
 // For each worker, what all the others hold. A worker adds its own exact count. Their arrays are
 // read rather than the statistics, where each count has a line of its own, and only what changed is
 // written: lines that workers read stay theirs.
-static void fold_loads(struct sl_publisher *pub)
+static void fold_rows(const struct sl_publisher *pub, const uint32_t *const *loads,
+                      uint32_t *const *others_loads)
 {
 	uint32_t n_workers = pub->io->n_workers;
-	const uint32_t *loads[SL_MAX_WORKERS];
 
-	for (uint32_t w = 0; w < n_workers; w++)
-		loads[w] = pub->io->workers[w]->fw.own_load;
 	for (uint32_t b = 0; b < pub->n_folded; b++) {
 		uint32_t n_flows[SL_MAX_WORKERS], total = 0;
 
@@ -396,10 +419,22 @@ static void fold_loads(struct sl_publisher *pub)
 		for (uint32_t w = 0; w < n_workers; w++) {
 			uint32_t others = total - n_flows[w];
 
-			if (pub->others_load[w][b] != others)
-				__atomic_store_n(&pub->others_load[w][b], others, __ATOMIC_RELAXED);
+			if (others_loads[w][b] != others)
+				__atomic_store_n(&others_loads[w][b], others, __ATOMIC_RELAXED);
 		}
 	}
+}
+
+static void fold_loads(struct sl_publisher *pub)
+{
+	const uint32_t *flows[SL_MAX_WORKERS], *units[SL_MAX_WORKERS];
+
+	for (uint32_t w = 0; w < pub->io->n_workers; w++) {
+		flows[w] = pub->io->workers[w]->fw.own_load;
+		units[w] = pub->io->workers[w]->measure.own_units;
+	}
+	fold_rows(pub, flows, pub->others_load);
+	fold_rows(pub, units, pub->others_units);
 }
 
 // The same for VIPs that bound their flows.
@@ -434,6 +469,11 @@ static void fold_when_due(struct sl_publisher *pub)
 	pub->n_folded = RTE_MAX(pub->n_folded, pub->current->n_backends);
 	fold_loads(pub);
 	fold_vip_loads(pub);
+}
+
+bool sl_publisher_is_settling(const struct sl_publisher *pub)
+{
+	return pub->is_waiting && pub->slow->now_ns - pub->published_ns < SETTLE_NS;
 }
 
 void sl_publisher_poll(struct sl_publisher *pub)

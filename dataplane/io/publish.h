@@ -4,8 +4,8 @@
 // Apply:   check, build, then one release store; nothing changes unless all of it succeeded.
 // Ack:     a snapshot is acknowledged when every worker has passed a quiescent state since the
 //          store; only then is the one before freed. One is under way at a time.
-// Loads:   folds flow counts of the workers for least-connections and limits, for each worker the
-//          sum of the others. Thread:  main core.
+// Loads:   folds flow counts and load of the workers for least-connections, adaptive and limits,
+//          for each worker the sum of the others. Thread:  main core.
 #ifndef SLUICE_IO_PUBLISH_H
 #define SLUICE_IO_PUBLISH_H
 
@@ -30,9 +30,11 @@ struct sl_publisher {
 	// --- under way ---
 	struct sl_snapshot *current, *retiring;
 	uint64_t token;
+	uint64_t published_ns;
 	bool is_waiting;
 	uint32_t *others_load[SL_MAX_WORKERS]; // read by the workers, as the one below
 	uint32_t *others_vip_load[SL_MAX_WORKERS];
+	uint32_t *others_units[SL_MAX_WORKERS];
 	uint32_t n_folded; // highest backend index ever in use + 1
 	uint64_t folded_ns;
 	struct sl_hash_key maglev_key;
@@ -48,6 +50,10 @@ enum sl_ipc_status sl_publisher_apply_config(struct sl_publisher *pub, const voi
                                              size_t n_bytes, char *reason, size_t reason_bytes);
 enum sl_ipc_status sl_publisher_apply_weights(struct sl_publisher *pub, const void *body,
                                               size_t n_bytes, char *reason, size_t reason_bytes);
+
+// Workers are about to take a new snapshot: worth looking again at once, for as long as a turn of a
+// worker may last.
+bool sl_publisher_is_settling(const struct sl_publisher *pub);
 
 // Free what no worker uses any more, fold loads. Call at least each ms.
 void sl_publisher_poll(struct sl_publisher *pub);

@@ -35,6 +35,8 @@ static void fill_header(struct sl_stats_header *h, const struct sl_dpconfig *con
 	h->off_vips = take(&end, (size_t)h->n_workers * h->max_vips * sizeof(struct sl_stats_vip));
 	h->off_backend_slots = take(&end, h->max_backends * sizeof(struct sl_stats_slot));
 	h->off_vip_slots = take(&end, h->max_vips * sizeof(struct sl_stats_slot));
+	h->off_latency = take(&end, (size_t)h->n_workers * h->max_backends *
+	                                    sizeof(struct sl_stats_latency));
 	h->total_bytes = end;
 	for (uint32_t p = 0; p < config->n_ports; p++)
 		snprintf(h->port_names[p], SL_NAME_BYTES, "%s", config->ports[p].name);

@@ -17,6 +17,7 @@ void sl_slow_init(struct sl_slow *slow, struct sl_io *io, struct sl_neigh_table 
 	slow->routes = routes;
 	slow->stats = io->stats;
 	slow->now_ns = now_ns;
+	slow->next_vip = UINT32_MAX;
 }
 
 static void end(struct sl_slow *slow, struct rte_mbuf *m, enum sl_drop why)
@@ -250,12 +251,51 @@ static void handle(struct sl_slow *slow, struct rte_mbuf *m)
 		end(slow, m, SL_DROP_CONSUMED);
 }
 
+static void announce(struct sl_slow *slow, const struct sl_ip *address)
+{
+	uint8_t frame[SL_LOCALPKT_MAX_BYTES];
+
+	for (uint16_t p = 0; p < slow->io->ports->n_ports; p++) {
+		const uint8_t *mac = slow->io->ports->macs[p];
+
+		if (answers_on(slow, address, p))
+			send_frame(slow, frame,
+			           sl_build_announce(frame, sizeof(frame), address, mac), p);
+	}
+}
+
+void sl_slow_announce(struct sl_slow *slow)
+{
+	slow->next_vip = 0;
+}
+
+// A later configuration starts again from its first VIP.
+static void announce_some(struct sl_slow *slow)
+{
+	const struct sl_snapshot *snap =
+		atomic_load_explicit(&slow->io->snapshot, memory_order_relaxed);
+
+	if (snap == NULL || slow->next_vip >= snap->n_vips ||
+	    slow->now_ns - slow->announced_ns < SL_NS_PER_MS)
+		return;
+	slow->announced_ns = slow->now_ns;
+	for (uint32_t n = 0; n < SL_SLOW_ANNOUNCE && slow->next_vip < snap->n_vips;) {
+		const struct sl_snap_vip *vip = &snap->vips[slow->next_vip++];
+
+		if (vip != snap->vips && sl_ip_equal(&vip->address, &vip[-1].address))
+			continue; // a row per port range
+		announce(slow, &vip->address);
+		n++;
+	}
+}
+
 bool sl_slow_poll(struct sl_slow *slow, uint64_t now_ns)
 {
 	uint32_t n_rows = RTE_MIN(slow->neighs->n_rows, (uint32_t)SL_SLOW_TICK_ROWS);
 	bool is_busy = false;
 
 	slow->now_ns = now_ns;
+	announce_some(slow);
 	for (uint32_t from = 0; from < slow->io->n_workers; from++) {
 		struct rte_ring *ring = slow->io->rings[slow->io->n_workers][from];
 		void *pkts[SL_BURST];
@@ -272,19 +312,6 @@ bool sl_slow_poll(struct sl_slow *slow, uint64_t now_ns)
 	}
 	sl_stat_set(&slow->stats->held_pkts, slow->n_held);
 	return is_busy;
-}
-
-void sl_slow_announce(struct sl_slow *slow, const struct sl_ip *address)
-{
-	uint8_t frame[SL_LOCALPKT_MAX_BYTES];
-
-	for (uint16_t p = 0; p < slow->io->ports->n_ports; p++) {
-		const uint8_t *mac = slow->io->ports->macs[p];
-
-		if (answers_on(slow, address, p))
-			send_frame(slow, frame,
-			           sl_build_announce(frame, sizeof(frame), address, mac), p);
-	}
 }
 
 void sl_slow_fini(struct sl_slow *slow)

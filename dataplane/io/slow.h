@@ -13,6 +13,7 @@
 
 #define SL_SLOW_HELD      512
 #define SL_SLOW_TICK_ROWS 2048 // neighbour rows looked at per turn
+#define SL_SLOW_ANNOUNCE  32   // VIPs announced per ms: a worker takes as many packets each turn
 
 struct sl_slow_held {
 	struct rte_mbuf *m;
@@ -27,7 +28,9 @@ struct sl_slow {
 	struct sl_slow_held held[SL_SLOW_HELD];
 	uint32_t n_held;
 	uint32_t next_row; // where the timer walk goes on
-	uint64_t now_ns;   // of the last poll
+	uint32_t next_vip; // row of the snapshot to announce next; behind the last one: none
+	uint64_t announced_ns;
+	uint64_t now_ns; // of the last poll
 };
 
 void sl_slow_init(struct sl_slow *slow, struct sl_io *io, struct sl_neigh_table *neighs,
@@ -43,9 +46,10 @@ void sl_slow_keep_pins(struct sl_slow *slow, const uint16_t *rows, uint32_t n_ro
 // Take what the workers handed over; run timers. True if there was a packet.
 bool sl_slow_poll(struct sl_slow *slow, uint64_t now_ns);
 
-// Tell the network that an address is here: gratuitous ARP or unsolicited NA on the ports
-// where we answer for it.
-void sl_slow_announce(struct sl_slow *slow, const struct sl_ip *address);
+// Tell the network that the VIPs of the snapshot in force are here: gratuitous ARP or unsolicited
+// NA on the ports where we answer for them. The polls that follow send them, some each ms:
+// thousands at once would overflow the rings to the workers and the queues of neighbours.
+void sl_slow_announce(struct sl_slow *slow);
 
 void sl_slow_fini(struct sl_slow *slow);
 

@@ -62,6 +62,14 @@ static void flush_port(struct sl_worker *worker, uint32_t port)
 	worker->n_tx[port] = 0;
 }
 
+static void flush_ports(struct sl_worker *worker)
+{
+	for (uint32_t p = 0; p < worker->io->ports->n_ports; p++) {
+		if (worker->n_tx[p] != 0)
+			flush_port(worker, p);
+	}
+}
+
 static void transmit(struct sl_worker *worker, struct rte_mbuf *m, uint32_t port)
 {
 	const struct sl_port *p = &worker->io->ports->ports[port];
@@ -108,19 +116,38 @@ static void obey(struct sl_worker *worker, struct sl_pkt *pkt)
 	}
 }
 
-static void decide_all(struct sl_worker *worker)
+// Every batch goes one step further, and the one that was gathered is begun.
+static void advance(struct sl_worker *worker)
 {
-	sl_forward_burst(&worker->fw, worker->decide, worker->n_decide);
-	for (uint32_t i = 0; i < worker->n_decide; i++)
-		obey(worker, worker->decide[i]);
-	worker->n_decide = 0;
+	struct sl_forward_batch *done = worker->guessed;
+
+	sl_forward_start(&worker->fw, worker->filling);
+	sl_forward_guess(&worker->fw, worker->started);
+	sl_forward_finish(&worker->fw, done);
+	for (uint32_t i = 0; i < done->n_pkts; i++)
+		obey(worker, done->pkts[i]);
+	done->n_pkts = 0;
+	worker->guessed = worker->started;
+	worker->started = worker->filling;
+	worker->filling = done;
+}
+
+static uint32_t count_begun(const struct sl_worker *worker)
+{
+	return worker->filling->n_pkts + worker->started->n_pkts + worker->guessed->n_pkts;
+}
+
+static void finish_all(struct sl_worker *worker)
+{
+	while (count_begun(worker) != 0)
+		advance(worker);
 }
 
 static void queue_decision(struct sl_worker *worker, struct sl_pkt *pkt)
 {
-	if (worker->n_decide == RTE_DIM(worker->decide))
-		decide_all(worker);
-	worker->decide[worker->n_decide++] = pkt;
+	worker->filling->pkts[worker->filling->n_pkts++] = pkt;
+	if (worker->filling->n_pkts == RTE_DIM(worker->filling->pkts))
+		advance(worker);
 }
 
 static void receive_one(struct sl_worker *worker, struct rte_mbuf *m, uint32_t port)
@@ -186,15 +213,19 @@ static uint32_t take(struct sl_worker *worker, uint32_t from)
 	return n;
 }
 
-static uint32_t receive_all(struct sl_worker *worker)
+// *is_full: some burst was, so there is more where it came from.
+static uint32_t receive_all(struct sl_worker *worker, bool *is_full)
 {
 	const struct sl_ports *ports = worker->io->ports;
-	uint32_t n = 0;
+	uint32_t n = 0, n_burst;
 
 	for (uint32_t p = 0; p < ports->n_ports; p++) {
 		for (uint32_t q = 0; q < ports->ports[p].n_queues; q++) {
-			if (sl_ports_queue_worker(ports, p, q) == worker->index)
-				n += receive(worker, p, q);
+			if (sl_ports_queue_worker(ports, p, q) != worker->index)
+				continue;
+			n_burst = receive(worker, p, q);
+			*is_full |= n_burst == SL_BURST;
+			n += n_burst;
 		}
 	}
 	for (uint32_t from = 0; from <= worker->io->n_workers; from++) {
@@ -207,19 +238,20 @@ static uint32_t receive_all(struct sl_worker *worker)
 bool sl_worker_poll(struct sl_worker *worker, uint64_t now_ns)
 {
 	struct sl_forwarder *fw = &worker->fw;
+	bool is_full = false;
 	uint32_t n;
 
 	// Valid until the quiescent state at the end of this turn.
 	fw->snap = atomic_load_explicit(&worker->io->snapshot, memory_order_acquire);
 	fw->now = (uint32_t)(now_ns / SL_FLOW_TICK_NS);
 	fw->now_ns = now_ns;
-	n = receive_all(worker);
-	decide_all(worker);
-	for (uint32_t p = 0; p < worker->io->ports->n_ports; p++) {
-		if (worker->n_tx[p] != 0)
-			flush_port(worker, p);
-	}
+	n = count_begun(worker);
+	n += receive_all(worker, &is_full);
+	if (!is_full)
+		finish_all(worker);
+	flush_ports(worker);
 	sl_flow_expire(fw->flows, fw->now, SL_EXPIRE_EACH);
+	sl_measure_sweep(fw->measure, now_ns, SL_SWEEP_EACH);
 	sl_stat_set(&worker->stats->epoch, fw->snap != NULL ? fw->snap->epoch : 0);
 	sl_stat_set(&worker->stats->heartbeat_ns, now_ns);
 	sl_stat_add(&worker->stats->loops, 1);
@@ -252,6 +284,8 @@ int sl_worker_run(void *arg)
 		if (worker->io->is_sleepy && n_empty > IDLE_SPINS)
 			nap(RTE_MIN(n_empty - IDLE_SPINS, (uint32_t)IDLE_MAX_US));
 	}
+	finish_all(worker);
+	flush_ports(worker);
 	rte_rcu_qsbr_thread_offline(worker->io->qsbr, worker->index);
 	return 0;
 }
@@ -273,6 +307,7 @@ static void point_stats(struct sl_worker *worker, void *base)
 	worker->fw.stats = worker->stats;
 	worker->fw.backend_stats = sl_stats_backend_at(base, worker->index, 0);
 	worker->fw.vip_stats = sl_stats_vip_at(base, worker->index, 0);
+	worker->measure.latency = sl_stats_latency_at(base, worker->index, 0);
 }
 
 struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
@@ -288,11 +323,18 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 	memset(worker, 0, sizeof(*worker));
 	worker->io = io;
 	worker->index = index;
+	worker->filling = &worker->batches[0];
+	worker->started = &worker->batches[1];
+	worker->guessed = &worker->batches[2];
 	worker->flow_bytes = sl_flow_table_bytes(params->n_flows);
 	worker->flow_memory = map_zeroed(worker->flow_bytes);
 	worker->loads = calloc(2 * SL_MAX_BACKENDS + SL_MAX_VIPS, sizeof(*worker->loads));
 	worker->frags = malloc(sizeof(*worker->frags));
-	if (worker->flow_memory == NULL || worker->loads == NULL || worker->frags == NULL)
+	worker->phase_bytes = params->n_flows * sizeof(struct sl_phase_flow);
+	worker->measure.flows = map_zeroed(worker->phase_bytes);
+	worker->measure.own_units = calloc(SL_MAX_BACKENDS, sizeof(uint32_t));
+	if (worker->flow_memory == NULL || worker->loads == NULL || worker->frags == NULL ||
+	    worker->measure.flows == NULL || worker->measure.own_units == NULL)
 		goto err;
 	sl_frag_init(worker->frags, &params->table_key);
 	worker->fw = (struct sl_forwarder){
@@ -305,6 +347,7 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 		.others_load = params->others_load,
 		.others_vip_load = params->others_vip_load,
 		.limits = params->limits,
+		.measure = &worker->measure,
 		.own_load = worker->loads,
 		.entries = worker->loads + SL_MAX_BACKENDS,
 		.own_vip_load = worker->loads + 2 * SL_MAX_BACKENDS,
@@ -313,6 +356,7 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 	};
 	if (worker->fw.flows == NULL)
 		goto err;
+	worker->measure.table = worker->fw.flows;
 	point_stats(worker, io->stats);
 	sl_forward_init(&worker->fw);
 	sl_flow_table_on_gone(worker->fw.flows, sl_forward_flow_gone, &worker->fw);
@@ -332,6 +376,9 @@ void sl_worker_free(struct sl_worker *worker)
 		return;
 	if (worker->flow_memory != NULL)
 		munmap(worker->flow_memory, worker->flow_bytes);
+	if (worker->measure.flows != NULL)
+		munmap(worker->measure.flows, worker->phase_bytes);
+	free(worker->measure.own_units);
 	free(worker->loads);
 	free(worker->frags);
 	free(worker);

@@ -5,6 +5,10 @@
 // Rings:   one single-producer single-consumer ring from every core to every other (index n_workers
 //          is the main core). A ring carries packets to decide (HANDOFF) and packets to send
 //          (SEND).
+// Overlap: packets go through the table in batches of a few, and each batch's memory comes while
+// the
+//          next one is parsed and the one before is finished. Batches stay begun over the end of a
+//          turn only when a burst was full, that is, when more packets are there already.
 // Thread:  struct sl_worker belongs to its core; struct sl_io is shared: read-only after start
 // except
 //          where marked.
@@ -22,6 +26,7 @@
 #define SL_RING_PKTS   2048
 #define SL_TX_BUFFER   64
 #define SL_EXPIRE_EACH 32 // wheel entries looked at per loop
+#define SL_SWEEP_EACH  8  // active flows looked at per loop (measure.h)
 
 struct sl_worker;
 
@@ -45,13 +50,15 @@ struct sl_worker {
 	struct sl_stats_worker *stats;
 	struct rte_mbuf *tx[SL_MAX_PORTS][SL_TX_BUFFER];
 	uint32_t n_tx[SL_MAX_PORTS];
-	struct sl_pkt *decide[SL_BURST * 2];
-	uint32_t n_decide;
+	struct sl_forward_batch batches[3];
+	struct sl_forward_batch *filling, *started, *guessed; // each of the three, in turn
 	uint32_t idle_us;
 	struct sl_frag_table *frags;
 	void *flow_memory; // of the table
 	size_t flow_bytes;
 	uint32_t *loads; // own_load, entries, own_vip_load
+	struct sl_measure measure;
+	size_t phase_bytes;
 };
 
 // Makes rings and the QSBR variable. ports and stats are set by the caller first. 0 or -errno.

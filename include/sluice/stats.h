@@ -3,7 +3,8 @@
 //
 // Shape:  header, then arrays at the offsets the header names: workers[n_workers],
 //         ports[n_workers][n_ports], backends[n_workers][max_backends], vips[n_workers][max_vips],
-//         backend_slots[max_backends], vip_slots[max_vips].
+//         backend_slots[max_backends], vip_slots[max_vips], latency[n_workers][max_backends]
+//         (latency.h; large, and only touched for backends whose flows are measured).
 // Thread: each worker row has one writer, its worker; slots and header have one writer, the main
 //         core. Readers use relaxed loads and sum over workers; nothing is ever reset while the
 //         data plane lives.
@@ -17,10 +18,11 @@
 #include <stdatomic.h>
 
 #include "sluice/drop.h"
+#include "sluice/latency.h"
 #include "sluice/types.h"
 
 #define SL_STATS_MAGIC   UINT64_C(0x534c555354415431) // "SLUSTAT1"
-#define SL_STATS_VERSION 1
+#define SL_STATS_VERSION 2
 
 typedef _Atomic uint64_t sl_stat; // one writer, relaxed
 
@@ -99,6 +101,8 @@ struct sl_stats_header {
 	uint32_t off_vips;
 	uint32_t off_backend_slots;
 	uint32_t off_vip_slots;
+	uint32_t off_latency;
+	uint32_t zero;
 	char port_names[SL_MAX_PORTS][SL_NAME_BYTES];
 	char port_devices[SL_MAX_PORTS][SL_NAME_BYTES];
 	// --- main core writes while running ---
@@ -154,6 +158,14 @@ static inline struct sl_stats_backend *sl_stats_backend_at(void *base, uint32_t 
 	const struct sl_stats_header *h = base;
 
 	return (struct sl_stats_backend *)(void *)((char *)base + h->off_backends) +
+	       (size_t)worker * h->max_backends + be;
+}
+
+static inline struct sl_stats_latency *sl_stats_latency_at(void *base, uint32_t worker, uint32_t be)
+{
+	const struct sl_stats_header *h = base;
+
+	return (struct sl_stats_latency *)(void *)((char *)base + h->off_latency) +
 	       (size_t)worker * h->max_backends + be;
 }
 

@@ -47,9 +47,10 @@ struct sl_wire_vip {
 	uint32_t pool;       // row number
 	uint16_t port_first; // host order, inclusive; 0..65535 means any port
 	uint16_t port_last;
-	uint8_t proto;    // 6 or 17
-	uint8_t affinity; // enum sl_affinity
-	uint8_t zero[2];
+	uint8_t proto;       // 6 or 17
+	uint8_t affinity;    // enum sl_affinity
+	uint8_t is_measured; // 0 or 1: phases and latency of its TCP flows
+	uint8_t zero;
 	uint32_t limit_flows; // over all workers; 0 = none, as for the two below
 	uint32_t limit_new_flows_per_s;
 	uint32_t source_new_flows_per_s; // of a /32 or /64 of clients

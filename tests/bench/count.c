@@ -2,7 +2,8 @@
 // A fixed amount of work for callgrind to count: the core's two passes over bursts of 64-byte
 // packets, without DPDK. Same instructions each time: seeds, clock and order are constants.
 //
-// Usage:  bench_count nat-v4|nat-v6|dsr-v4|connection
+// Usage:  bench_count nat-v4|nat-v6|dsr-v4|stream|connection
+//         stream: each round is a token of every answer and what the client acknowledges.
 //         Prints how many packets measured_pass saw; run it under
 //         callgrind --collect-atstart=no --toggle-collect=measured_pass.
 #include <stdio.h>
@@ -15,10 +16,11 @@
 #include "traffic.h"
 #include "wirecheck.h"
 
-#define N_FLOWS  512u
-#define N_ROUNDS 8u
-#define BURST    32u
-#define N_PKTS   (2 * N_FLOWS)
+#define N_FLOWS     512u
+#define N_ROUNDS    8u
+#define WARM_ROUNDS 4u // until it is known what the first token of a stream is
+#define BURST       32u
+#define N_PKTS      (2 * N_FLOWS)
 
 struct bench {
 	struct sl_forwarder fw;
@@ -32,6 +34,10 @@ struct bench {
 	uint8_t macs[1][6];
 	uint32_t others[BENCH_BACKENDS], own[BENCH_BACKENDS], entries[BENCH_BACKENDS];
 	uint32_t others_vip[1], own_vip[1];
+	struct sl_measure measure;
+	struct sl_phase_flow phases[2 * N_FLOWS];
+	struct sl_stats_latency latency[BENCH_BACKENDS];
+	uint32_t own_units[BENCH_BACKENDS];
 	struct sl_limits limits;
 	uint16_t next_hops[BENCH_BACKENDS];
 	struct sl_tuple sent[N_FLOWS];
@@ -39,6 +45,7 @@ struct bench {
 	struct sl_pkt pkts[N_PKTS];
 	uint32_t n_pkts;
 	uint64_t n_sent;
+	uint16_t token_bytes; // of payload; 0 = none
 };
 
 static void *need(void *mem)
@@ -116,6 +123,7 @@ static void start(struct bench *b)
 		.others_vip_load = b->others_vip,
 		.own_vip_load = b->own_vip,
 		.limits = &b->limits,
+		.measure = &b->measure,
 		.entries = b->entries,
 		.stats = &b->stats,
 		.backend_stats = b->backends,
@@ -125,6 +133,10 @@ static void start(struct bench *b)
 		.snap = make_snapshot(b),
 		.now = 2,
 	};
+	b->measure = (struct sl_measure){.table = b->fw.flows,
+	                                 .flows = b->phases,
+	                                 .own_units = b->own_units,
+	                                 .latency = b->latency};
 	sl_forward_init(&b->fw);
 	sl_flow_table_on_gone(b->fw.flows, sl_forward_flow_gone, &b->fw);
 }
@@ -139,9 +151,8 @@ static void put(struct bench *b, const struct sl_packet_spec *spec)
 	memcpy(b->before[b->n_pkts++], pkt->data, sizeof(b->before[0]));
 }
 
-// As the worker does it. Not inlined, so that callgrind knows where to start and stop counting.
-void measured_pass(struct bench *b);
-__attribute__((noinline)) void measured_pass(struct bench *b)
+// As the worker does it.
+static inline void pass(struct bench *b)
 {
 	struct sl_pkt *burst[BURST];
 
@@ -157,6 +168,13 @@ __attribute__((noinline)) void measured_pass(struct bench *b)
 		for (uint32_t i = 0; i < n; i++)
 			b->n_sent += burst[i]->verdict == SL_VERDICT_SEND;
 	}
+}
+
+// Not inlined, so that callgrind knows where to start and stop counting.
+void measured_pass(struct bench *b);
+__attribute__((noinline)) void measured_pass(struct bench *b)
+{
+	pass(b);
 }
 
 static void unmeasured_pass(struct bench *b, bool is_to_note)
@@ -195,6 +213,21 @@ static void put_from_backends(struct bench *b, uint8_t flags)
 	}
 }
 
+// What was asked, or the next token of what is answered.
+static void put_payload(struct bench *b, enum sl_dir dir)
+{
+	for (uint32_t i = 0; i < N_FLOWS; i++) {
+		struct sl_packet_spec spec =
+			dir == SL_DIR_C2S
+				? bench_traffic_from_client(&b->traffic, i, SL_TCP_ACK)
+				: bench_traffic_from_backend(&b->traffic, &b->sent[i], SL_TCP_ACK);
+
+		spec.payload_bytes = b->token_bytes;
+		spec.tcp_seq += dir == SL_DIR_C2S;
+		put(b, &spec);
+	}
+}
+
 static void count_established(struct bench *b)
 {
 	const bool is_dsr = b->traffic.forward == SL_FORWARD_DSR_L2;
@@ -207,14 +240,25 @@ static void count_established(struct bench *b)
 	}
 	put_from_clients(b, SL_TCP_ACK);
 	unmeasured_pass(b, false);
+	if (b->token_bytes > 0) {
+		put_payload(b, SL_DIR_C2S);
+		unmeasured_pass(b, false);
+	}
 	put_from_clients(b, SL_TCP_ACK);
-	if (!is_dsr)
+	if (b->token_bytes > 0)
+		put_payload(b, SL_DIR_S2C);
+	else if (!is_dsr)
 		put_from_backends(b, SL_TCP_ACK);
-	for (uint32_t round = 0; round < N_ROUNDS; round++) {
+	for (uint32_t round = 0; round < WARM_ROUNDS + N_ROUNDS; round++) {
+		b->fw.now_ns += 20 * SL_NS_PER_MS;
 		for (uint32_t i = 0; i < b->n_pkts; i++)
 			memcpy(b->frames[i], b->before[i], sizeof(b->frames[0]));
-		measured_pass(b);
+		if (round < WARM_ROUNDS)
+			pass(b);
+		else
+			measured_pass(b);
 	}
+	b->n_sent -= (uint64_t)WARM_ROUNDS * b->n_pkts;
 }
 
 // SYN to FIN; the flows' number is no multiple of the sequence, so each is made once.
@@ -262,6 +306,8 @@ int main(int argc, char **argv)
 	b->traffic.is_v6 = strcmp(what, "nat-v6") == 0;
 	if (strcmp(what, "dsr-v4") == 0)
 		b->traffic.forward = SL_FORWARD_DSR_L2;
+	else if (strcmp(what, "stream") == 0)
+		b->token_bytes = 60;
 	else if (!is_connection && strncmp(what, "nat-v", 5) != 0)
 		return EXIT_FAILURE;
 	start(b);

@@ -13,9 +13,10 @@
 
 struct table {
 	struct sl_pick_member members[N_MEMBERS];
-	uint16_t backends[N_MEMBERS], *sequence, *maglev;
-	uint32_t inverse_weights[N_MEMBERS], own[N_MEMBERS], others[N_MEMBERS];
-	uint32_t slots_log2;
+	uint16_t backends[N_MEMBERS], leaves[N_MEMBERS], *maglev;
+	uint32_t inverse_weights[N_MEMBERS], own[N_MEMBERS], others[N_MEMBERS], lefts[N_MEMBERS];
+	uint64_t sums[2 * N_MEMBERS];
+	struct sl_pick_turns turns;
 };
 
 static uint64_t cpu_ns(void)
@@ -32,7 +33,7 @@ static double weighted(struct table *t)
 	uint32_t cursor = 0;
 
 	for (uint32_t i = 0; i < N_PICKS; i++)
-		t->own[sl_pick_sequence_next(t->sequence, t->slots_log2, &cursor)]++;
+		t->own[sl_pick_turns_next(&t->turns, &cursor)]++;
 	return (double)(cpu_ns() - before_ns) / N_PICKS;
 }
 
@@ -65,27 +66,25 @@ static double least(struct table *t)
 
 int main(void)
 {
-	const uint32_t n_slots = sl_pick_sequence_slots(N_MEMBERS);
 	struct table *t = calloc(1, sizeof(*t));
 
 	if (t == NULL)
 		return EXIT_FAILURE;
-	t->sequence = calloc(n_slots, sizeof(*t->sequence));
 	t->maglev = calloc(SL_PICK_MAGLEV_SLOTS, sizeof(*t->maglev));
 	for (uint16_t i = 0; i < N_MEMBERS; i++) {
 		t->members[i] = (struct sl_pick_member){sl_mix64(i + 1), 500u + i * 20u, i};
 		t->backends[i] = i;
 		t->inverse_weights[i] = sl_pick_inverse_weight(t->members[i].weight_milli);
 	}
-	t->slots_log2 = (uint32_t)__builtin_ctz(n_slots);
-	if (t->sequence == NULL || t->maglev == NULL ||
-	    sl_pick_sequence_build(t->sequence, n_slots, t->members, N_MEMBERS) != 0 ||
+	t->turns = (struct sl_pick_turns){
+		t->lefts, t->leaves,
+		sl_pick_turns_build(t->lefts, t->leaves, t->sums, t->members, N_MEMBERS)};
+	if (t->maglev == NULL ||
 	    sl_pick_maglev_build(t->maglev, SL_PICK_MAGLEV_SLOTS, t->members, N_MEMBERS) != 0)
 		return EXIT_FAILURE;
 	printf("{\"weighted\": %.2f, ", weighted(t));
 	printf("\"maglev\": %.2f, ", maglev(t));
 	printf("\"least-connections\": %.2f}\n", least(t));
-	free(t->sequence);
 	free(t->maglev);
 	free(t);
 	return EXIT_SUCCESS;

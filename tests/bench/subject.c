@@ -127,8 +127,7 @@ static void start_appliance(struct subject *s)
 	bench_traffic_config(&s->a.config,
 	                     s->kind == KIND_FLOOD ? s->n_flows / 4 : s->n_flows * 6 / 5);
 	s->a.ports.n_workers = 1;
-	s->a.ports.pool = rte_pktmbuf_pool_create("bench", n_mbufs, MBUF_CACHE, SL_PRIVATE_BYTES,
-	                                          MBUF_BYTES, SOCKET_ID_ANY);
+	s->a.ports.pool = sl_ports_make_pool("bench", n_mbufs, MBUF_BYTES);
 	if (s->a.ports.pool == NULL)
 		die(rte_strerror(rte_errno));
 	open_ring(s);

@@ -48,7 +48,8 @@ static void backend_text(char *text, size_t n_bytes, uint32_t i, bool is_v6)
 
 struct sl_wire_header *bench_traffic_body(const struct bench_traffic *traffic)
 {
-	struct sl_body_vip vip = {vip_text[traffic->is_v6], BENCH_PORT, BENCH_PORT, IPPROTO_TCP, 0};
+	struct sl_body_vip vip = {vip_text[traffic->is_v6], BENCH_PORT, BENCH_PORT, IPPROTO_TCP, 0,
+	                          .is_measured = true};
 	struct sl_body_pool pool = {.forward = traffic->forward,
 	                            .balance = SL_BALANCE_WEIGHTED,
 	                            .n_backends = BENCH_BACKENDS};

@@ -33,7 +33,6 @@ static void require_vips(const struct sl_snapshot *snap, const struct sl_wire_he
 static void require_pool(const struct sl_snapshot *snap, uint32_t row)
 {
 	const struct sl_snap_pool *pool = &snap->pools[row];
-	uint32_t n_slots = pool->sequence != NULL ? 1u << pool->slots_log2 : 0;
 
 	for (uint32_t i = 0; i < pool->n_members; i++) {
 		FUZZ_REQUIRE(pool->members[i] < snap->n_backends);
@@ -41,8 +40,8 @@ static void require_pool(const struct sl_snapshot *snap, uint32_t row)
 	}
 	if (!pool->has_capacity)
 		return;
-	for (uint32_t i = 0; i < n_slots; i++)
-		FUZZ_REQUIRE(snap->backends[pool->sequence[i]].pool == row);
+	for (uint32_t i = 0; i < pool->turns.n_leaves; i++)
+		FUZZ_REQUIRE(snap->backends[pool->turns.backends[i]].pool == row);
 	for (uint32_t i = 0; pool->maglev != NULL && i < pool->n_maglev; i++)
 		FUZZ_REQUIRE(snap->backends[pool->maglev[i]].pool == row);
 }

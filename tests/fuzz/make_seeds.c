@@ -117,6 +117,34 @@ static void put_runs(const char *dir)
 	}
 }
 
+// Datagrams in order; every kind of step of the others, by chance.
+static void put_sequences(const char *dir)
+{
+	struct writer frag = {dir, "frag", 0}, quic = {dir, "quic", 0}, ipc = {dir, "ipc", 0};
+	uint64_t state = 3;
+	uint8_t bytes[256];
+
+	for (uint8_t which = 0; which < 16; which++) {
+		const uint8_t request = which & 4 ? (uint8_t)(which & 3) : which;
+		const uint8_t parts[] = {request, 0x30, request, 0x84, which, 0x30,
+		                         which,   0x34, which,   0x38, which, 0x8c};
+
+		put(&frag, parts, sizeof(parts));
+	}
+	for (unsigned int i = 0; i < 16; i++) {
+		for (size_t b = 0; b < sizeof(bytes); b++)
+			bytes[b] = (uint8_t)sl_check_random(&state);
+		put(&quic, bytes, sizeof(bytes));
+		bytes[0] |= 7;
+		bytes[1] = 16;
+		bytes[6] = 0;
+		bytes[7] = 1;
+		bytes[8] = (uint8_t)(1 + i % 4);
+		bytes[9] = 0;
+		put(&ipc, bytes, 18 + 8 * i);
+	}
+}
+
 static void copy_file(struct writer *w, const char *path)
 {
 	static char text[1 << 16];
@@ -142,6 +170,7 @@ int main(int argc, char **argv)
 	put_local(argv[1]);
 	put_bodies(argv[1]);
 	put_runs(argv[1]);
+	put_sequences(argv[1]);
 	copy_file(&pools, argv[2]);
 	copy_file(&dataplane, argv[3]);
 	return 0;

@@ -42,11 +42,22 @@ static void fill_config(struct sl_dpconfig *c, const struct plant_params *params
 	c->routes[1] = (struct sl_dp_route){prefix("::", 0), sl_packet_ip("2001:db8:1::253")};
 }
 
+// The checksum of a fragmented datagram stands in one part and covers all.
+static bool is_part(const uint8_t *l3)
+{
+	if (l3[0] >> 4 == 6)
+		return l3[SL_IPV6_OFF_NEXT] == IPPROTO_FRAGMENT;
+	return (sl_load16_host(l3 + SL_IPV4_OFF_FRAG) & (SL_IPV4_FRAG_MASK | SL_IPV4_FRAG_MORE)) !=
+	       0;
+}
+
 static void require_right_csums(const uint8_t *frame, uint32_t n_bytes)
 {
 	uint32_t type = sl_load16_host(frame + SL_ETH_OFF_TYPE);
 
 	if (type != SL_ETHERTYPE_IPV4 && type != SL_ETHERTYPE_IPV6) // ARP, tags
+		return;
+	if (is_part(frame + SL_ETH_BYTES))
 		return;
 	if (sl_packet_csums_are_right(frame, n_bytes))
 		return;
@@ -54,6 +65,25 @@ static void require_right_csums(const uint8_t *frame, uint32_t n_bytes)
 		fprintf(stderr, "%02x", frame[i]);
 	fprintf(stderr, " leaves with a wrong checksum\n");
 	abort();
+}
+
+static bool is_question(const uint8_t *frame)
+{
+	uint32_t type = sl_load16_host(frame + SL_ETH_OFF_TYPE);
+
+	return type == SL_ETHERTYPE_ARP
+	               ? frame[21] == 1
+	               : type == SL_ETHERTYPE_IPV6 && frame[20] == 58 && frame[54] == 135;
+}
+
+// No amplification: what is made because of a packet is one answer at most, and not longer. Frames
+// as they are, but for the padding of short ones; questions to neighbours have their own limits.
+static void require_no_more(struct plant *plant, const uint8_t *frame, uint32_t n_bytes)
+{
+	if (is_question(frame))
+		return;
+	FUZZ_REQUIRE(plant->n_answers++ == 0);
+	FUZZ_REQUIRE(n_bytes <= (plant->given_bytes < 60 ? 60 : plant->given_bytes));
 }
 
 // What leaves is ours to answer for.
@@ -71,6 +101,8 @@ static void told(void *ctx, const struct sl_replay_record *record, const uint8_t
 	FUZZ_REQUIRE(memcmp(frame + 6, plant_macs[record->out_port], 6) == 0);
 	if (plant->params.is_trusting)
 		require_right_csums(frame, n_bytes);
+	if (record->n == 0)
+		require_no_more(plant, frame, n_bytes);
 	if (n_bytes > sizeof(sent->frame))
 		return;
 	if (record->n != 0)
@@ -84,9 +116,19 @@ static void told(void *ctx, const struct sl_replay_record *record, const uint8_t
 	memcpy(sent->frame, frame, n_bytes);
 }
 
+// What a configuration is like, beside its pools; a byte of the input.
+enum extra {
+	EXTRA_AFFINITY = 3, // enum sl_affinity
+	EXTRA_VIP_FLOWS = 4,
+	EXTRA_VIP_RATE = 8,
+	EXTRA_SOURCE_RATE = 16,
+	EXTRA_DENY = 32,
+	EXTRA_TUNNELS = 64, // instead of dsr-l2
+};
+
 // Pool p forwards as p % 3 says, over IPv4 for the first three. Backends and their choice by
 // variant.
-static struct sl_body_pool make_pool(uint32_t p, uint16_t variant)
+static struct sl_body_pool make_pool(uint32_t p, uint16_t variant, uint8_t extra)
 {
 	static const char *const backends[2][4] = {
 		{"10.0.0.1", "10.0.0.2", "10.0.0.3", "10.9.9.9"}, // the last is behind the gateway
@@ -101,10 +143,31 @@ static struct sl_body_pool make_pool(uint32_t p, uint16_t variant)
 			.address = backends[p / 3][(b + (variant >> 6)) % 4],
 			.port = p % 3 == SL_FORWARD_DSR_L2 ? 0 : (uint16_t)(8000 + p),
 			.weight_milli = variant >> (9 + b) & 1 ? 0 : 1000 * (1 + b)};
+	if (pool.forward == SL_FORWARD_DSR_L2 && (extra & EXTRA_TUNNELS))
+		pool.forward = variant & 1 ? SL_FORWARD_DSR_IPIP : SL_FORWARD_DSR_GUE;
 	return pool;
 }
 
-static struct sl_wire_header *make_body(const struct plant *plant, uint16_t variant)
+static struct sl_body_vip make_vip(const char *address, uint32_t row, uint8_t extra)
+{
+	const bool is_v6 = strchr(address, ':') != NULL;
+	struct sl_body_vip vip = {.address = address, .pool = row / 2};
+
+	vip.proto = row % 2 == 0 ? IPPROTO_TCP : IPPROTO_UDP;
+	vip.port_first = row % 2 == 0 ? 80 : 0;
+	vip.port_last = row % 2 == 0 ? 90 : UINT16_MAX;
+	vip.affinity = extra & EXTRA_AFFINITY;
+	if (vip.affinity == SL_AFFINITY_QUIC_CID && vip.proto == IPPROTO_TCP)
+		vip.affinity = SL_AFFINITY_SOURCE;
+	vip.limit_flows = extra & EXTRA_VIP_FLOWS ? 20 : 0;
+	vip.limit_new_flows_per_s = extra & EXTRA_VIP_RATE ? 1000 : 0;
+	vip.source_new_flows_per_s = extra & EXTRA_SOURCE_RATE ? 100 : 0;
+	if (extra & EXTRA_DENY)
+		vip.deny = is_v6 ? "2001:db8:77::/48" : "203.0.113.0/28";
+	return vip;
+}
+
+static struct sl_wire_header *make_body(const struct plant *plant, uint16_t variant, uint8_t extra)
 {
 	static const char *const vips[PLANT_POOLS] = {"192.0.2.1",     "192.0.2.2",
 	                                              "192.0.2.3",     "2001:db8:3::1",
@@ -116,9 +179,9 @@ static struct sl_wire_header *make_body(const struct plant *plant, uint16_t vari
 	for (uint32_t i = 0; i < n_pools; i++) {
 		uint32_t p = (i + (variant >> 4)) % PLANT_POOLS;
 
-		pools[i] = make_pool(p, variant);
-		rows[2 * i] = (struct sl_body_vip){vips[p], 80, 90, IPPROTO_TCP, i};
-		rows[2 * i + 1] = (struct sl_body_vip){vips[p], 0, UINT16_MAX, IPPROTO_UDP, i};
+		pools[i] = make_pool(p, variant, extra);
+		rows[2 * i] = make_vip(vips[p], 2 * i, extra);
+		rows[2 * i + 1] = make_vip(vips[p], 2 * i + 1, extra);
 	}
 	return sl_body_config(
 		&(struct sl_body_spec){.generation = plant->epoch,
@@ -129,14 +192,16 @@ static struct sl_wire_header *make_body(const struct plant *plant, uint16_t vari
 	                               .n_pools = n_pools});
 }
 
-static void apply_config(struct plant *plant, uint16_t variant)
+static void apply_config(struct plant *plant, uint16_t variant, uint8_t extra)
 {
 	struct sl_wire_header *body;
 	enum sl_ipc_status status;
 	char reason[SL_REPLAY_REASON_BYTES] = "";
 
 	plant->epoch++;
-	body = make_body(plant, variant);
+	if (plant->params.is_trusting)
+		extra &= (uint8_t)~EXTRA_TUNNELS; // outer headers have their own rules
+	body = make_body(plant, variant, extra);
 	status = sl_replay_apply(plant->replay, body, body->total_bytes, reason);
 	FUZZ_REQUIRE(status == SL_IPC_OK || status == SL_IPC_NO_SPACE);
 	if (status == SL_IPC_OK)
@@ -152,6 +217,7 @@ struct plant *plant_new(const struct plant_params *params)
 	                                  .macs = plant_macs,
 	                                  .max_backends = PLANT_BACKENDS,
 	                                  .max_vips = PLANT_VIPS,
+	                                  .headroom_bytes = PLANT_HEADROOM,
 	                                  .seed = params->seed,
 	                                  .start_ns = START_NS,
 	                                  .told = told,
@@ -166,7 +232,7 @@ struct plant *plant_new(const struct plant_params *params)
 	FUZZ_REQUIRE(plant->replay != NULL);
 	free(config);
 	if (params->is_configured)
-		apply_config(plant, 0);
+		apply_config(plant, 0, 0);
 	return plant;
 }
 
@@ -214,23 +280,35 @@ static uint64_t step_ns(uint8_t choice)
 	return choice < 224 ? short_ns[choice % 4] : long_ns[choice % 7];
 }
 
-void plant_wait(struct plant *plant, struct fuzz_input *in)
+static void pass(struct plant *plant, uint64_t ns, struct fuzz_input *in)
 {
-	uint8_t choice = fuzz_u8(in);
-
-	plant->now_ns += step_ns(choice);
+	plant->now_ns += ns;
 	sl_replay_advance(plant->replay, plant->now_ns);
 	if (fuzz_u8(in) % 4 != 0)
 		plant_answer_questions(plant);
 }
 
+void plant_wait(struct plant *plant, struct fuzz_input *in)
+{
+	uint8_t choice = fuzz_u8(in);
+
+	pass(plant, step_ns(choice), in);
+}
+
+void plant_wait_shortly(struct plant *plant, struct fuzz_input *in)
+{
+	uint8_t choice = fuzz_u8(in);
+
+	pass(plant, step_ns(choice & 127), in);
+}
+
 void plant_configure(struct plant *plant, struct fuzz_input *in)
 {
-	uint8_t op = fuzz_u8(in);
+	uint8_t op = fuzz_u8(in), extra = fuzz_u8(in);
 
 	plant->n_builds++;
 	if (op < 128)
-		apply_config(plant, fuzz_u16(in));
+		apply_config(plant, fuzz_u16(in), extra);
 	else if (op < 208)
 		apply_weights(plant, fuzz_u8(in));
 	else

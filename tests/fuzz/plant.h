@@ -5,7 +5,8 @@
 // Shape:  two ports (clients, servers), a gateway behind each, six pools: nat, fullnat and dsr-l2
 //         over IPv4 and over IPv6. Answers and ICMP errors are made from what the appliance sent.
 // Checks: each packet ends once; what leaves carries our MAC, and right checksums as long as all
-//         that came had them; plant_finish: counts add up, flow tables are sound.
+//         that came had them; nothing is answered twice or at greater length; plant_finish: counts
+//         add up, flow tables are sound.
 #ifndef SLUICE_TESTS_PLANT_H
 #define SLUICE_TESTS_PLANT_H
 
@@ -30,6 +31,7 @@ struct plant *plant_new(const struct plant_params *params);
 // Each takes as many bytes as it needs.
 void plant_packet(struct plant *plant, struct fuzz_input *in);
 void plant_wait(struct plant *plant, struct fuzz_input *in);
+void plant_wait_shortly(struct plant *plant, struct fuzz_input *in); // at most 250 ms
 void plant_configure(struct plant *plant, struct fuzz_input *in);
 
 // One of the three, by the next byte.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "fragments.h"
 #include "layout.h"
 #include "packets.h"
 #include "parse.h"
@@ -12,11 +13,18 @@ struct made {
 	uint16_t in_port;
 };
 
+// 2001:db8:NET::LAST
+#define V6(net, last)                                                                              \
+	{                                                                                          \
+		.bytes = { 0x20, 0x01, 0x0d, 0xb8, 0, (net), [15] = (last) }                       \
+	}
+
 static struct sl_ip client_ip(bool is_v6, uint8_t choice)
 {
-	struct sl_ip on_link = sl_packet_ip(is_v6 ? "2001:db8:1::10" : "198.51.100.10");
-	struct sl_ip away = sl_packet_ip(is_v6 ? "2001:db8:77::10" : "203.0.113.10");
-	struct sl_ip ip = choice & 0x40 ? away : on_link;
+	static const struct sl_ip ips[2][2] = {
+		{SL_PACKET_V4(198, 51, 100, 10), SL_PACKET_V4(203, 0, 113, 10)},
+		{V6(1, 0x10), V6(0x77, 0x10)}};
+	struct sl_ip ip = ips[is_v6][(choice & 0x40) != 0]; // on the link, or behind the gateway
 
 	ip.bytes[15] = (uint8_t)(ip.bytes[15] + (choice & 0x0f));
 	return ip;
@@ -24,7 +32,8 @@ static struct sl_ip client_ip(bool is_v6, uint8_t choice)
 
 static struct sl_ip vip_ip(bool is_v6, uint8_t choice)
 {
-	struct sl_ip ip = sl_packet_ip(is_v6 ? "2001:db8:3::1" : "192.0.2.1");
+	static const struct sl_ip ips[2] = {SL_PACKET_V4(192, 0, 2, 1), V6(3, 1)};
+	struct sl_ip ip = ips[is_v6];
 
 	ip.bytes[15] = (uint8_t)(ip.bytes[15] + choice % 4); // the fourth is no VIP
 	return ip;
@@ -215,13 +224,48 @@ static size_t raw(uint8_t *frame, struct fuzz_input *in, uint16_t *in_port)
 	return n_bytes;
 }
 
+// A part of a datagram, a client's or an answer. Few bits choose which datagram and which part, so
+// that parts meet: in order, twice, with gaps and overlaps.
+static size_t fragment(const struct plant *plant, uint8_t *frame, struct fuzz_input *in,
+                       uint16_t *in_port)
+{
+	uint8_t choice = fuzz_u8(in), part = fuzz_u8(in), whole[SL_PACKET_MAX_BYTES];
+	const bool is_v6 = choice & 1;
+	struct made m = {.in_port = 0};
+	struct sl_cut cut = {.at = (uint16_t)(8 * (part & 7)),
+	                     .n_bytes = part & 0x80 ? 8 : 16,
+	                     .id = choice >> 6};
+	size_t n_bytes;
+
+	m.spec = (struct sl_packet_spec){.src = client_ip(is_v6, choice >> 1 & 1),
+	                                 .dst = vip_ip(is_v6, choice >> 2 & 3),
+	                                 .proto = choice & 0x10 ? IPPROTO_TCP : IPPROTO_UDP,
+	                                 .sport = 1024,
+	                                 .dport = 80,
+	                                 .tcp_flags = SL_TCP_SYN};
+	if ((choice & 0x20) && !answer(plant, &m, in))
+		return 0;
+	*in_port = m.in_port;
+	memcpy(m.spec.dst_mac, plant_macs[m.in_port], 6);
+	memcpy(m.spec.src_mac, peer_mac, 6);
+	m.spec.payload_bytes = 80 - (m.spec.proto == IPPROTO_TCP ? SL_TCP_BYTES : SL_UDP_BYTES);
+	n_bytes = sl_packet_build(whole, sizeof(whole), &m.spec);
+	if (cut.at == 0)
+		cut.n_bytes = 24; // room for any header
+	else if (part & 0x40)
+		cut.n_bytes = 0; // the rest
+	return sl_fragment_cut(frame, whole, n_bytes, &cut);
+}
+
 // 0: nothing to make it from.
 static size_t make(struct plant *plant, struct fuzz_input *in, uint8_t *frame, uint16_t *in_port)
 {
 	uint8_t kind = fuzz_u8(in);
 	struct made m = {.in_port = 0};
 
-	if (kind < 110)
+	if (kind < 12)
+		return fragment(plant, frame, in, in_port);
+	else if (kind < 110)
 		from_client(&m, in);
 	else if (kind < 190 && !answer(plant, &m, in))
 		return 0;
@@ -239,14 +283,19 @@ static size_t make(struct plant *plant, struct fuzz_input *in, uint8_t *frame, u
 
 void plant_give(struct plant *plant, const uint8_t *whole, size_t n_bytes, uint16_t in_port)
 {
-	uint8_t *frame = fuzz_copy(whole, n_bytes);
+	uint8_t *room = malloc(PLANT_HEADROOM + n_bytes); // ends with the frame, for ASan to see
 	enum sl_replay_end end;
 
+	FUZZ_REQUIRE(room != NULL);
+	memcpy(room + PLANT_HEADROOM, whole, n_bytes);
 	plant->now_ns += 1000;
-	end = sl_replay_packet(plant->replay, frame, (uint32_t)n_bytes, in_port, plant->now_ns);
+	plant->given_bytes = n_bytes;
+	plant->n_answers = 0;
+	end = sl_replay_packet(plant->replay, room + PLANT_HEADROOM, (uint32_t)n_bytes, in_port,
+	                       plant->now_ns);
 	FUZZ_REQUIRE(end < SL_REPLAY_END_COUNT);
 	plant->n_given++;
-	free(frame);
+	free(room);
 }
 
 // The answer to the question in the frame, in its place; 0 if it is none.

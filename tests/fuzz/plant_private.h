@@ -9,6 +9,8 @@
 #define PLANT_ASKED 32
 #define PLANT_POOLS 6
 
+#define PLANT_HEADROOM 96 // more than any tunnel takes
+
 struct plant_sent {
 	uint8_t frame[512];
 	uint32_t n_bytes;
@@ -23,6 +25,8 @@ struct plant {
 	uint32_t next_sent, n_builds;
 	struct plant_sent asked[PLANT_ASKED]; // ARP and ND questions that nobody has answered
 	uint32_t n_asked;
+	size_t given_bytes; // of the packet that is being decided
+	uint32_t n_answers; // to it
 };
 
 // Give the replay a whole frame.

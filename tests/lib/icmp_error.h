@@ -20,9 +20,10 @@ static inline size_t sl_icmp_want_build(uint8_t *frame, const struct sl_packet_s
 	uint8_t whole[SL_PACKET_MAX_BYTES];
 	const bool is_v6 = !sl_ip_is_v4(&about->dst);
 	const size_t eth_bytes = SL_ETH_BYTES + (size_t)about->n_vlans * SL_VLAN_BYTES;
-	const size_t most = is_v6 ? 1280 - 48 : 576 - 28;
-	const size_t quote_bytes =
+	const size_t most = is_v6 ? 1280 : 576, head_bytes = is_v6 ? 48 : 28;
+	const size_t about_bytes =
 		sl_packet_build(whole, sizeof(whole), about) - eth_bytes - about->padding_bytes;
+	const size_t quote_bytes = (about_bytes < most ? about_bytes : most) - head_bytes;
 	struct sl_packet_spec error = {.src = sl_packet_ip(want->source),
 	                               .dst = about->src,
 	                               .proto = is_v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
@@ -32,8 +33,7 @@ static inline size_t sl_icmp_want_build(uint8_t *frame, const struct sl_packet_s
 	                               .icmp_code = want->code,
 	                               .icmp_rest = want->rest,
 	                               .quote = about,
-	                               .quote_bytes =
-	                                       (uint16_t)(quote_bytes > most ? most : quote_bytes),
+	                               .quote_bytes = (uint16_t)quote_bytes,
 	                               .n_vlans = about->n_vlans};
 	size_t n_bytes;
 	uint8_t *l3 = frame + eth_bytes;

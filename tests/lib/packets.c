@@ -307,7 +307,7 @@ static bool l4_csum_is_right(const uint8_t *l3, size_t off, size_t l3_bytes, uin
 		return false;
 	csum_be = sl_load16(l3 + off + csum_off);
 	if (proto == IPPROTO_UDP && csum_be == 0)
-		return !is_v6;
+		return !is_v6 || sl_load16_host(l3 + off + 2) == SL_ROCE_PORT;
 	return sum_l4(l3, proto, l3 + off, l3_bytes - off) == 0xffff;
 }
 

@@ -63,7 +63,7 @@ struct sl_packet_spec {
 	uint32_t tcp_seq, tcp_ack;
 	const uint8_t *tcp_options; // multiple of 4
 	uint16_t tcp_options_bytes;
-	bool is_udp_csum_off; // IPv4: checksum field 0
+	bool is_udp_csum_off; // checksum field 0
 	uint8_t icmp_type, icmp_code;
 	uint32_t icmp_rest;                 // second word of an ICMP error: MTU, pointer
 	const struct sl_packet_spec *quote; // ICMP error: the packet it complains about
@@ -87,8 +87,8 @@ struct sl_packet_spec sl_packet_retuple(const struct sl_packet_spec *spec,
                                         const struct sl_tuple *tuple);
 
 // Are the IPv4 header checksum and the TCP, UDP or ICMP checksum of this frame right? (UDP without
-// one counts as right over IPv4.) False too for what is too short to hold them. Quoted packets and
-// fragments are not looked into.
+// one counts as right over IPv4, and to the port of RoCEv2.) False too for what is too short to
+// hold them. Quoted packets and fragments are not looked into.
 bool sl_packet_csums_are_right(const uint8_t *frame, size_t n_bytes);
 
 #endif

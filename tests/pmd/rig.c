@@ -85,7 +85,7 @@ struct sl_rig *sl_rig_new(uint32_t n_workers, uint32_t n_flows)
 	sl_rig_start_eal();
 	fill_config(&rig->a.config, n_workers, n_flows);
 	rig->a.ports.n_workers = n_workers;
-	rig->a.ports.pool = sl_ports_make_pool("rig", RIG_MBUFS);
+	rig->a.ports.pool = sl_ports_make_pool("rig", RIG_MBUFS, RTE_MBUF_DEFAULT_BUF_SIZE);
 	ck_assert_msg(rig->a.ports.pool != NULL, "no packet buffers");
 	for (uint32_t p = 0; p < RIG_PORTS; p++)
 		add_ring_port(rig, p);

@@ -145,6 +145,44 @@ START_TEST(two_workers_share_flows_and_agree_on_both_directions)
 }
 END_TEST
 
+// Bursts overlap only while they are full: what is still under way after such a turn leaves in the
+// next one, in order, though nothing more comes, or when the worker stops.
+START_TEST(packets_of_full_bursts_all_leave_in_the_order_they_came)
+{
+	const struct sl_world *w = &sl_worlds[_i % 2];
+	struct sl_rig *rig = sl_world_start(w, SL_FORWARD_NAT, 1, IPPROTO_TCP);
+	struct sl_worker *worker = rig->a.io.workers[0];
+	struct sl_packet_spec in = sl_world_request(w, IPPROTO_TCP, 40000), out;
+	const uint32_t n = 2 * SL_BURST;
+	int b;
+
+	sl_world_send(rig, &in, &b);
+	in.tcp_flags = SL_TCP_ACK;
+	out = in;
+	out.dst = sl_packet_ip(w->backends[b]);
+	out.dport = 8000;
+	out.ttl = 63;
+	sl_world_to_backend(rig, &out, b);
+	for (in.tcp_seq = 1; in.tcp_seq <= n; in.tcp_seq++)
+		sl_rig_put_spec(rig, RIG_FRONT, &in);
+	sl_worker_poll(worker, rig->now_ns);
+	ck_assert_uint_gt(rte_ring_count(rig->from_us[RIG_BACK]), 0);
+	ck_assert_uint_lt(rte_ring_count(rig->from_us[RIG_BACK]), SL_BURST);
+	sl_worker_poll(worker, rig->now_ns);
+	if (_i / 2 == 0) {
+		ck_assert(sl_worker_poll(worker, rig->now_ns)); // it was not idle: others may wait
+		ck_assert(!sl_worker_poll(worker, rig->now_ns));
+	} else {
+		atomic_store(&rig->a.io.is_stopping, true);
+		sl_worker_run(worker);
+	}
+	for (out.tcp_seq = 1; out.tcp_seq <= n; out.tcp_seq++)
+		sl_rig_expect(rig, RIG_BACK, &out);
+	sl_rig_check_accounts(rig);
+	sl_rig_free(rig);
+}
+END_TEST
+
 START_TEST(an_icmp_error_from_the_backend_side_reaches_the_client_as_from_the_vip)
 {
 	const struct sl_world *w = &sl_worlds[0];
@@ -188,6 +226,7 @@ int main(void)
 	tcase_add_loop_test(tc, fullnat_speaks_from_its_own_address_and_port, 0, WORLDS);
 	tcase_add_loop_test(tc, dsr_changes_nothing_but_the_macs, 0, WORLDS);
 	tcase_add_loop_test(tc, two_workers_share_flows_and_agree_on_both_directions, 0, 4);
+	tcase_add_loop_test(tc, packets_of_full_bursts_all_leave_in_the_order_they_came, 0, 4);
 	tcase_add_test(tc, an_icmp_error_from_the_backend_side_reaches_the_client_as_from_the_vip);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);

@@ -307,6 +307,65 @@ START_TEST(a_message_that_breaks_the_contract_changes_nothing)
 }
 END_TEST
 
+// The first one has a queue of weights; the second one's question does not wait for all of them.
+START_TEST(a_client_that_never_stops_starves_no_other)
+{
+	struct sl_ipc_request status = request(SL_IPC_STATUS, 0);
+	struct bench b, other;
+	struct answer a;
+
+	setup(&b);
+	a = push_config(&b, 1, 1);
+	ck_assert_uint_eq(a.reply.status, SL_IPC_OK);
+	other = (struct bench){.rig = b.rig, .fd = dial(b.path)};
+	sl_rig_turn(b.rig);
+	for (uint64_t epoch = 2; epoch <= 9; epoch++) {
+		struct sl_wire_header *body = sl_body_weights(
+			1, epoch, &(struct sl_body_backend){"10.0.0.11", 8000, 500}, 1);
+		struct sl_ipc_request r = request(SL_IPC_WEIGHTS, body->total_bytes);
+		int fd = body_file(body, body->total_bytes, ALL_SEALS);
+
+		say(b.fd, &r, sizeof(r), fd);
+		close(fd);
+		free(body);
+	}
+	say(other.fd, &status, sizeof(status), -1);
+	a = take_answer(&other);
+	ck_assert(a.is_received);
+	ck_assert_uint_le(a.reply.epoch, 3);
+	ck_assert_uint_eq(b.rig->a.pub.epoch, 9);
+	close(other.fd);
+	teardown(&b);
+}
+END_TEST
+
+START_TEST(a_command_ends_the_sleep_of_the_main_core_unless_one_is_under_way)
+{
+	struct sl_ipc_request hello = request(SL_IPC_HELLO, 0);
+	struct sl_wire_header *body =
+		sl_body_config(&(struct sl_body_spec){1, 1, &vip, 1, &pool, 1});
+	struct pollfd fds[SL_IPC_SERVER_FDS];
+	char reason[128];
+	struct bench b;
+
+	setup(&b);
+	sl_rig_turn(b.rig);
+	ck_assert_uint_eq(sl_ipc_server_fds(&b.rig->a.ipc, fds), 2);
+	say(b.fd, &hello, sizeof(hello), -1);
+	alarm(5);                                             // ends the test that sleeps on
+	ck_assert(!sl_appliance_sleep(&b.rig->a, -1, 60000)); // not the signal, but a command
+	alarm(0);
+	ck_assert_int_eq(sl_publisher_apply_config(&b.rig->a.pub, body, body->total_bytes, reason,
+	                                           sizeof(reason)),
+	                 SL_IPC_OK);
+	ck_assert(sl_appliance_poll(&b.rig->a, b.rig->now_ns)); // turn again: workers are about to
+	ck_assert_uint_eq(sl_ipc_server_fds(&b.rig->a.ipc, fds), 0);
+	ck_assert(!sl_appliance_poll(&b.rig->a, b.rig->now_ns + 5 * SL_NS_PER_MS)); // one hangs
+	free(body);
+	teardown(&b);
+}
+END_TEST
+
 START_TEST(one_client_too_many_is_turned_away_and_the_others_stay)
 {
 	int fds[SL_IPC_MAX_CLIENTS];
@@ -397,6 +456,8 @@ int main(void)
 	tcase_add_test(tc, a_configuration_is_acknowledged_by_all_workers_before_the_reply);
 	tcase_add_test(tc, a_worker_that_does_not_pass_is_told_of_after_a_second);
 	tcase_add_loop_test(tc, a_message_that_breaks_the_contract_changes_nothing, 0, OFFENCES);
+	tcase_add_test(tc, a_client_that_never_stops_starves_no_other);
+	tcase_add_test(tc, a_command_ends_the_sleep_of_the_main_core_unless_one_is_under_way);
 	tcase_add_test(tc, one_client_too_many_is_turned_away_and_the_others_stay);
 	tcase_add_test(tc, a_second_server_on_a_live_socket_is_refused);
 	tcase_add_test(tc, a_live_socket_with_a_full_backlog_is_not_waited_for);

@@ -24,7 +24,7 @@ static struct sl_appliance *start(uint32_t n_ports)
 	a->config.flows = 1024;
 	a->config.idle = SL_IDLE_SLEEP;
 	a->ports.n_workers = 1;
-	a->ports.pool = sl_ports_make_pool("null", 8192);
+	a->ports.pool = sl_ports_make_pool("null", 8192, RTE_MBUF_DEFAULT_BUF_SIZE);
 	ck_assert(a->ports.pool != NULL);
 	for (uint32_t p = 0; p < n_ports; p++) {
 		char name[32];
@@ -106,7 +106,7 @@ START_TEST(the_memory_computed_for_packet_buffers_holds_them)
 	uint64_t n_bytes = 0;
 
 	sl_rig_start_eal(); // without hugepages
-	pool = sl_ports_make_pool("sized", n_mbufs);
+	pool = sl_ports_make_pool("sized", n_mbufs, RTE_MBUF_DEFAULT_BUF_SIZE);
 	ck_assert_ptr_nonnull(pool);
 	STAILQ_FOREACH(piece, &pool->mem_list, next)
 	n_bytes += piece->len;

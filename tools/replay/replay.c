@@ -23,6 +23,7 @@ static void worker_free(struct replay_worker *w)
 	if (w == NULL)
 		return;
 	free(w->flow_memory);
+	free(w->frags);
 	free(w->loads);
 	free(w->others_load);
 	free(w->others_vip_load);
@@ -37,15 +38,16 @@ static int worker_alloc(const struct sl_replay *rp, struct replay_worker *w, siz
 	uint32_t n_backends = rp->backends.n_slots, n_vips = rp->vips.n_slots;
 
 	w->flow_memory = zeroed_lines(flow_bytes);
+	w->frags = malloc(sizeof(*w->frags));
 	w->loads = calloc(2 * (size_t)n_backends + n_vips, sizeof(*w->loads));
 	w->others_load = calloc(n_backends, sizeof(*w->others_load));
 	w->others_vip_load = calloc(n_vips, sizeof(*w->others_vip_load));
 	w->stats = zeroed_lines(sizeof(*w->stats));
 	w->backend_stats = zeroed_lines(n_backends * sizeof(*w->backend_stats));
 	w->vip_stats = zeroed_lines(n_vips * sizeof(*w->vip_stats));
-	if (w->flow_memory == NULL || w->loads == NULL || w->others_load == NULL ||
-	    w->others_vip_load == NULL || w->stats == NULL || w->backend_stats == NULL ||
-	    w->vip_stats == NULL)
+	if (w->flow_memory == NULL || w->frags == NULL || w->loads == NULL ||
+	    w->others_load == NULL || w->others_vip_load == NULL || w->stats == NULL ||
+	    w->backend_stats == NULL || w->vip_stats == NULL)
 		return -ENOMEM;
 	return 0;
 }
@@ -63,10 +65,12 @@ static int worker_new(struct sl_replay *rp, uint32_t index, uint64_t seed)
 	rp->workers[index] = w;
 	if (w == NULL || worker_alloc(rp, w, flow_bytes) != 0)
 		return -ENOMEM;
+	sl_frag_init(w->frags, &params.key);
 	w->fw = (struct sl_forwarder){
 		.worker = index,
 		.n_workers = rp->config.n_workers,
 		.flows = sl_flow_table_init(w->flow_memory, flow_bytes, &params),
+		.frags = w->frags,
 		.routes = &rp->routes,
 		.neighs = &rp->neighs,
 		.others_load = w->others_load,
@@ -301,23 +305,38 @@ void sl_replay_advance(struct sl_replay *rp, uint64_t now_ns)
 	}
 }
 
-// Which flow spoke: it is found again by what the packet was before it was rewritten.
-static void name_flow(struct sl_replay *rp, struct replay_worker *w, const struct sl_pkt *was,
-                      struct sl_replay_record *record)
+static struct sl_tuple reversed(const struct sl_tuple *t)
 {
-	const struct sl_tuple *t = &was->tuple;
-	struct sl_tuple back = {.src = was->inner.dst,
-	                        .dst = was->inner.src,
-	                        .sport_be = was->inner.dport_be,
-	                        .dport_be = was->inner.sport_be,
-	                        .proto = was->inner.proto};
-	const struct sl_snap_vip *vip;
-	const struct sl_flow *flow;
+	return (struct sl_tuple){.src = t->dst,
+	                         .dst = t->src,
+	                         .sport_be = t->dport_be,
+	                         .dport_be = t->sport_be,
+	                         .proto = t->proto};
+}
+
+static const struct sl_flow *find_flow(const struct replay_worker *w, const struct sl_tuple *t)
+{
 	enum sl_dir dir;
 
-	if (was->kind == SL_PKT_ICMP_ERROR)
-		t = &back;
-	flow = sl_flow_find(w->fw.flows, t, sl_flow_hash(w->fw.flows, t), &dir);
+	return sl_flow_find(w->fw.flows, t, sl_flow_hash(w->fw.flows, t), &dir);
+}
+
+// Which flow spoke: it is found again by what the packet was before it was rewritten. A later
+// fragment had no ports then, and has them as it leaves.
+static void name_flow(struct sl_replay *rp, const struct replay_worker *w, const struct sl_pkt *was,
+                      const struct sl_pkt *is, struct sl_replay_record *record)
+{
+	const struct sl_tuple back =
+		reversed(was->kind == SL_PKT_ICMP_ERROR ? &was->inner : &is->tuple);
+	const struct sl_tuple *t = was->kind == SL_PKT_ICMP_ERROR ? &back : &was->tuple;
+	const struct sl_snap_vip *vip;
+	const struct sl_flow *flow;
+
+	if (was->kind == SL_PKT_FRAGMENT)
+		t = &is->tuple; // under DSR as it came
+	flow = find_flow(w, t);
+	if (flow == NULL && was->kind == SL_PKT_FRAGMENT)
+		flow = find_flow(w, &back);
 	if (flow != NULL) {
 		record->vip_id = rp->vips.slots[flow->vip].id;
 		if (rp->backends.slots[flow->backend].generation == flow->backend_generation)
@@ -344,6 +363,22 @@ static enum sl_replay_end obey(struct sl_replay *rp, struct sl_pkt *pkt,
 	}
 }
 
+// As from ring to ring, until a worker has decided: a fragment goes to the one that knows its
+// datagram first, then to its flow's. Returns that worker; *was is the packet as it got there.
+static struct replay_worker *decide(struct sl_replay *rp, struct sl_pkt *pkt, struct sl_pkt *was)
+{
+	struct replay_worker *w;
+
+	do {
+		w = rp->workers[pkt->owner];
+		w->fw.snap = rp->snap;
+		pkt->verdict = SL_VERDICT_DECIDE;
+		*was = *pkt;
+		sl_forward_burst(&w->fw, &pkt, 1);
+	} while (pkt->verdict == SL_VERDICT_HANDOFF);
+	return w;
+}
+
 enum sl_replay_end sl_replay_packet(struct sl_replay *rp, uint8_t *frame, uint32_t n_bytes,
                                     uint16_t in_port, uint64_t now_ns)
 {
@@ -352,7 +387,6 @@ enum sl_replay_end sl_replay_packet(struct sl_replay *rp, uint8_t *frame, uint32
 	                     .in_port = in_port,
 	                     .headroom = rp->headroom_bytes},
 		      was;
-	struct sl_pkt *burst[] = {&pkt};
 	struct replay_worker *w = rp->workers[0];
 	struct sl_replay_record record;
 
@@ -367,16 +401,10 @@ enum sl_replay_end sl_replay_packet(struct sl_replay *rp, uint8_t *frame, uint32
 	}
 	w->fw.snap = rp->snap;
 	sl_forward_classify(&w->fw, &pkt);
-	if (pkt.verdict == SL_VERDICT_HANDOFF) {
-		w = rp->workers[pkt.owner];
-		w->fw.snap = rp->snap;
-		pkt.verdict = SL_VERDICT_DECIDE;
-	}
-	if (pkt.verdict == SL_VERDICT_DECIDE) {
-		was = pkt;
-		sl_forward_burst(&w->fw, burst, 1);
+	if (pkt.verdict == SL_VERDICT_DECIDE || pkt.verdict == SL_VERDICT_HANDOFF) {
+		w = decide(rp, &pkt, &was);
 		if (rp->told != NULL)
-			name_flow(rp, w, &was, &record);
+			name_flow(rp, w, &was, &pkt, &record);
 	}
 	return obey(rp, &pkt, &record);
 }

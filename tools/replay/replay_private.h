@@ -28,7 +28,8 @@ struct replay_fixed {
 struct replay_worker {
 	struct sl_forwarder fw;
 	void *flow_memory; // owned, as all below
-	uint32_t *loads;   // own_load, entries, own_vip_load
+	struct sl_frag_table *frags;
+	uint32_t *loads; // own_load, entries, own_vip_load
 	uint32_t *others_load, *others_vip_load;
 	struct sl_stats_worker *stats;
 	struct sl_stats_backend *backend_stats;

@@ -18,7 +18,7 @@ static struct sl_packet_spec syn_to(const char *vip, uint16_t port)
 	return spec;
 }
 
-// Its last hop is here, and its sender is told.
+// Its last hop is here. Its sender is told, unless the answer would be longer than the packet.
 static void ttl_ends(struct script *s, const struct sl_packet_spec *spec)
 {
 	const bool is_v6 = !sl_ip_is_v4(&spec->dst);
@@ -29,6 +29,9 @@ static void ttl_ends(struct script *s, const struct sl_packet_spec *spec)
 	size_t n_bytes;
 
 	last.ttl = 1;
+	last.payload_bytes = 0;
+	script_ends(s, &last, "dropped:ttl");
+	last.payload_bytes = 40;
 	n_bytes = sl_icmp_want_build(frame, &last, &want);
 	script_in(s, &last);
 	script_generated(s, frame, n_bytes, s->t_ns);

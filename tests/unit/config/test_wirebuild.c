@@ -103,7 +103,6 @@ START_TEST(each_port_range_is_one_vip_row)
 		{sl_id_of_vip("chat"), 1, 8000, 8003, 6, 10, SL_AFFINITY_SOURCE},
 		{sl_id_of_vip("dns"), 0, 0, 65535, 17, 11, SL_AFFINITY_NONE},
 	};
-	const uint8_t zero[2] = {0};
 
 	for (size_t i = 0; i < 3; i++) {
 		const struct sl_wire_vip *row = &f.body->vips[i];
@@ -116,12 +115,13 @@ START_TEST(each_port_range_is_one_vip_row)
 		ck_assert(sl_ip_is_v4(&row->address));
 		ck_assert_uint_eq(row->address.bytes[15], expected[i].last_byte);
 		ck_assert_uint_eq(row->affinity, expected[i].affinity);
+		ck_assert_uint_eq(row->is_measured, i < 2); // on by default, for TCP
 		ck_assert_uint_eq(row->limit_flows, i < 2 ? 5000 : 0);
 		ck_assert_uint_eq(row->limit_new_flows_per_s, i < 2 ? 50 : 0);
 		ck_assert_uint_eq(row->source_new_flows_per_s, i < 2 ? 2000 : 0);
 		ck_assert_uint_eq(row->first_prefix, i < 2 ? 0 : 2);
 		ck_assert_uint_eq(row->n_prefixes, i < 2 ? 2 : 0);
-		ck_assert_mem_eq(row->zero, zero, sizeof(zero));
+		ck_assert_uint_eq(row->zero, 0);
 	}
 	fixture_free(&f);
 }

@@ -42,6 +42,8 @@ int fake_stats_new(uint64_t instance, void **base, size_t *n_bytes)
 	h.off_vips = place(&at, FAKE_WORKERS * FAKE_MAX_VIPS * sizeof(struct sl_stats_vip));
 	h.off_backend_slots = place(&at, FAKE_MAX_BACKENDS * sizeof(struct sl_stats_slot));
 	h.off_vip_slots = place(&at, FAKE_MAX_VIPS * sizeof(struct sl_stats_slot));
+	h.off_latency =
+		place(&at, FAKE_WORKERS * FAKE_MAX_BACKENDS * sizeof(struct sl_stats_latency));
 	h.total_bytes = (uint32_t)at;
 	ck_assert_int_eq(ftruncate(fd, (off_t)at), 0);
 	*base = mmap(NULL, at, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

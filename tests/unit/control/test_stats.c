@@ -205,6 +205,7 @@ static const struct {
 	{"vips misaligned", offsetof(struct sl_stats_header, off_vips), 4097, "vips at"},
 	{"slots past the end", offsetof(struct sl_stats_header, off_backend_slots), 1u << 24,
          "backend slots at"},
+	{"latency misaligned", offsetof(struct sl_stats_header, off_latency), 4097, "latency at"},
 	{"vip slots at 0", offsetof(struct sl_stats_header, off_vip_slots), 0, "vip slots at"},
 };
 

@@ -5,7 +5,7 @@
 
 #include "sl_check.h"
 
-#include "flow.h"
+#include "flow_search.h"
 
 #define PROTO_TCP  6
 #define PROTO_UDP  17

@@ -30,6 +30,10 @@ struct lab_worker {
 	void *flow_memory;
 	uint32_t own_load[LAB_BACKENDS], entries[LAB_BACKENDS], others_load[LAB_BACKENDS];
 	uint32_t own_vip_load[LAB_VIPS], others_vip_load[LAB_VIPS];
+	struct sl_measure measure;
+	struct sl_phase_flow phases[LAB_FLOWS];
+	uint32_t own_units[LAB_BACKENDS];
+	struct sl_stats_latency latency[LAB_BACKENDS];
 	struct sl_stats_worker stats;
 	struct sl_stats_backend backend_stats[LAB_BACKENDS];
 	struct sl_stats_vip vip_stats[LAB_VIPS];
@@ -96,6 +100,7 @@ static inline struct lab_worker *lab_worker_new(struct lab *lab, uint32_t index)
 	                              .others_vip_load = w->others_vip_load,
 	                              .limits = lab->limits,
 	                              .entries = w->entries,
+	                              .measure = &w->measure,
 	                              .stats = &w->stats,
 	                              .backend_stats = w->backend_stats,
 	                              .vip_stats = w->vip_stats,
@@ -103,6 +108,10 @@ static inline struct lab_worker *lab_worker_new(struct lab *lab, uint32_t index)
 	                              .steer_seed = 42,
 	                              .now = params.now};
 	ck_assert_ptr_nonnull(w->fw.flows);
+	w->measure = (struct sl_measure){.table = w->fw.flows,
+	                                 .flows = w->phases,
+	                                 .own_units = w->own_units,
+	                                 .latency = w->latency};
 	sl_forward_init(&w->fw);
 	sl_flow_table_on_gone(w->fw.flows, sl_forward_flow_gone, &w->fw);
 	return w;

@@ -204,6 +204,8 @@ static const struct {
 	{"but no more than the idle time", PROTO_TCP, SL_FLOW_FIN_S2C, 600, 600},
 	{"closed both ways goes after 10 s", PROTO_TCP, SL_FLOW_CLOSING, 29760, 40},
 	{"reset goes after 10 s", PROTO_TCP, SL_FLOW_RESET, 29760, 40},
+	{"refused goes with the SYNs", PROTO_TCP, SL_FLOW_REFUSED, 29760, 120},
+	{"met in its middle goes after 30 s", PROTO_TCP, SL_FLOW_PICKED, 29760, 120},
 	{"one datagram stays for 30 s", PROTO_UDP, SL_FLOW_NEW, 1200, 120},
 	{"answered datagrams for the idle time", PROTO_UDP, SL_FLOW_OPEN, 1200, 1200},
 };
@@ -255,9 +257,32 @@ START_TEST(a_packet_postpones_the_end)
 
 	fixture_init(&f, 64, NEAR_WRAP);
 	flow = sl_flow_add(f.ft, &new, NEAR_WRAP);
-	flow->last_seen = NEAR_WRAP + 119;
-	ck_assert_uint_eq(sl_flow_expire(f.ft, NEAR_WRAP + 238, 100), 0);
-	ck_assert_uint_eq(sl_flow_expire(f.ft, NEAR_WRAP + 239, 100), 1);
+	sl_flow_set_state(f.ft, flow, SL_FLOW_CLOSING, NEAR_WRAP);
+	flow->last_seen = NEAR_WRAP + 39;
+	ck_assert_uint_eq(sl_flow_expire(f.ft, NEAR_WRAP + 78, 100), 0);
+	ck_assert_uint_eq(sl_flow_expire(f.ft, NEAR_WRAP + 79, 100), 1);
+	fixture_fini(&f);
+}
+END_TEST
+
+START_TEST(a_packet_of_an_unconfirmed_flow_sends_it_once_more_through_the_queue)
+{
+	const struct sl_flow_new new = flow_of(1, 0, false), other = flow_of(2, 0, false);
+	struct sl_flow *flow;
+	struct fixture f;
+
+	fixture_init(&f, 64, NEAR_WRAP);
+	flow = sl_flow_add(f.ft, &new, NEAR_WRAP);
+	ck_assert_ptr_nonnull(sl_flow_add(f.ft, &other, NEAR_WRAP + 1));
+	if (_i == 0)
+		flow->last_seen = NEAR_WRAP + 1;
+	else
+		sl_flow_set_state(f.ft, flow, SL_FLOW_ANSWERED, NEAR_WRAP + 1);
+	ck_assert_uint_eq(sl_flow_expire(f.ft, NEAR_WRAP + 120, 100), 0);
+	ck_assert_uint_eq(sl_flow_expire(f.ft, NEAR_WRAP + 121, 100), 1);
+	ck_assert(has(&f, &new.c2s) && !has(&f, &other.c2s));
+	ck_assert_uint_eq(sl_flow_expire(f.ft, NEAR_WRAP + 239, 100), 0);
+	ck_assert_uint_eq(sl_flow_expire(f.ft, NEAR_WRAP + 240, 100), 1);
 	fixture_fini(&f);
 }
 END_TEST
@@ -270,10 +295,11 @@ START_TEST(a_change_of_state_counts_as_a_packet)
 
 	fixture_init(&f, 64, 0);
 	flow = sl_flow_add(f.ft, &new, 0);
-	sl_flow_set_state(f.ft, flow, SL_FLOW_ANSWERED, 100);
-	ck_assert_uint_eq(flow->last_seen, 100);
-	ck_assert_uint_eq(sl_flow_expire(f.ft, 219, 100), 0);
-	ck_assert_uint_eq(sl_flow_expire(f.ft, 220, 100), 1);
+	sl_flow_set_state(f.ft, flow, SL_FLOW_CLOSING, 0);
+	sl_flow_set_state(f.ft, flow, SL_FLOW_RESET, 30);
+	ck_assert_uint_eq(flow->last_seen, 30);
+	ck_assert_uint_eq(sl_flow_expire(f.ft, 69, 100), 0);
+	ck_assert_uint_eq(sl_flow_expire(f.ft, 70, 100), 1);
 	fixture_fini(&f);
 }
 END_TEST
@@ -357,38 +383,82 @@ START_TEST(impossible_parameters_are_refused)
 }
 END_TEST
 
-// A burst longer than the hash's lanes, both families and directions mixed, every third unknown, an
-// ICMP error among them.
+// Both families and directions mixed, every third unknown. Between the steps, as bursts overlap,
+// some of the flows go, their entries are taken by others, and some of the unknown come.
 START_TEST(a_burst_finds_what_single_lookups_find)
 {
+	const bool is_changing = _i >= 64;
+	const uint32_t round = (uint32_t)_i % 64, n = 1 + round % SL_FLOW_BURST;
 	struct sl_pkt packets[SL_FLOW_BURST], *pkts[SL_FLOW_BURST];
-	struct sl_flow_hit hits[SL_FLOW_BURST];
-	const uint32_t n = _i == 0 ? SL_FLOW_BURST : (uint32_t)_i;
+	struct sl_flow_search search;
 	struct fixture f;
 
 	fixture_init(&f, 200, 0);
 	memset(packets, 0, sizeof(packets));
 	for (uint32_t i = 0; i < n; i++) {
-		bool is_v6 = i % 5 == 0;
+		bool is_v6 = (i + round) % 5 == 0;
 		struct sl_flow_new new = flow_of(1000 + i, 0, is_v6);
 
-		if (i % 3 != 0)
+		if ((i + round) % 3 != 0)
 			ck_assert_ptr_nonnull(sl_flow_add(f.ft, &new, 0));
-		packets[i].tuple = i % 2 == 0 ? new.c2s : new.s2c;
+		packets[i].tuple = (i + round / 8) % 2 == 0 ? new.c2s : new.s2c;
 		packets[i].is_v6 = is_v6;
-		packets[i].kind = i == 7 ? SL_PKT_ICMP_ERROR : SL_PKT_TCP;
+		packets[i].kind = SL_PKT_TCP;
 		pkts[i] = &packets[i];
 	}
-	sl_flow_find_burst(f.ft, pkts, n, hits);
-	for (uint32_t i = 0; i < n; i++) {
-		enum sl_dir dir = SL_DIR_C2S;
-		struct sl_flow *flow = i == 7 ? NULL : find(&f, &packets[i].tuple, &dir);
+	sl_flow_search_start(f.ft, pkts, n, &search);
+	sl_flow_search_guess(f.ft, n, &search);
+	for (uint32_t i = 0; i < n && is_changing; i++) {
+		struct sl_flow_new same = flow_of(1000 + i, 0, packets[i].is_v6);
+		struct sl_flow_new other = flow_of(5000 + i, SL_FLOW_IS_DSR, packets[i].is_v6);
+		enum sl_dir dir;
+		struct sl_flow *flow = find(&f, &packets[i].tuple, &dir);
 
-		ck_assert_ptr_eq(hits[i].flow, flow);
-		ck_assert(i == 7 || (flow != NULL) == (i % 3 != 0));
-		ck_assert(flow == NULL || hits[i].dir == dir);
-		ck_assert(i == 7 || packets[i].hash == sl_flow_hash(f.ft, &packets[i].tuple));
+		if (flow == NULL) {
+			ck_assert_ptr_nonnull(sl_flow_add(f.ft, &same, 0));
+		} else if (i % 2 == 0) {
+			sl_flow_remove(f.ft, flow);
+			ck_assert(i % 4 != 0 || sl_flow_add(f.ft, &other, 0) == flow);
+		}
 	}
+	for (uint32_t i = 0; i < n; i++) {
+		enum sl_dir dir = SL_DIR_C2S, dir_burst;
+		struct sl_flow *flow = find(&f, &packets[i].tuple, &dir);
+
+		ck_assert_ptr_eq(sl_flow_search_take(f.ft, &search, i, pkts[i], &dir_burst), flow);
+		ck_assert(is_changing || (flow != NULL) == ((i + round) % 3 != 0));
+		ck_assert(flow == NULL || dir_burst == dir);
+		ck_assert(packets[i].hash == sl_flow_hash(f.ft, &packets[i].tuple));
+	}
+	fixture_fini(&f);
+}
+END_TEST
+
+// A reference to the reply side of a flow that went; its entry is now a dsr flow's with the same
+// ends, whose replies are nobody's.
+START_TEST(a_burst_does_not_take_the_replies_of_dsr_for_those_of_a_flow_that_went)
+{
+	struct sl_flow_new nat = flow_of(1, 0, _i == 1), dsr = flow_of(1, SL_FLOW_IS_DSR, _i == 1);
+	struct sl_pkt packet = {.kind = SL_PKT_TCP, .is_v6 = _i == 1, .tuple = nat.s2c};
+	struct sl_pkt *pkt = &packet;
+	struct sl_flow_search search;
+	struct sl_flow *flow;
+	enum sl_dir dir;
+	struct fixture f;
+
+	fixture_init(&f, 10, 0);
+	nat.s2c.dst = nat.c2s.src;
+	nat.s2c.sport_be = nat.c2s.dport_be;
+	packet.tuple = nat.s2c;
+	flow = sl_flow_add(f.ft, &nat, 0);
+	ck_assert_ptr_nonnull(flow);
+	sl_flow_search_start(f.ft, &pkt, 1, &search);
+	sl_flow_search_guess(f.ft, 1, &search);
+	ck_assert_ptr_eq(sl_flow_search_take(f.ft, &search, 0, pkt, &dir), flow);
+	sl_flow_remove(f.ft, flow);
+	ck_assert_ptr_null(sl_flow_search_take(f.ft, &search, 0, pkt, &dir));
+	ck_assert_ptr_eq(sl_flow_add(f.ft, &dsr, 0), flow);
+	ck_assert_ptr_null(sl_flow_search_take(f.ft, &search, 0, pkt, &dir));
 	fixture_fini(&f);
 }
 END_TEST
@@ -462,13 +532,17 @@ int main(void)
 	tcase_add_loop_test(tc, a_silent_flow_lives_exactly_its_timeout, 0, N_TIMEOUTS);
 	tcase_add_loop_test(tc, ticks_may_wrap, 0, N_TIMEOUTS);
 	tcase_add_test(tc, a_packet_postpones_the_end);
+	tcase_add_loop_test(
+		tc, a_packet_of_an_unconfirmed_flow_sends_it_once_more_through_the_queue, 0, 2);
 	tcase_add_test(tc, a_change_of_state_counts_as_a_packet);
 	tcase_add_test(tc, one_call_after_a_long_silence_finds_all_that_ended);
 	tcase_add_test(tc, one_call_looks_at_no_more_than_its_budget);
 	tcase_add_test(tc, a_flow_costs_no_more_memory_than_promised);
 	tcase_add_loop_test(tc, impossible_parameters_are_refused, 0,
 	                    sizeof(impossible) / sizeof(impossible[0]));
-	tcase_add_loop_test(tc, a_burst_finds_what_single_lookups_find, 0, 12);
+	tcase_add_loop_test(tc, a_burst_finds_what_single_lookups_find, 0, 128);
+	tcase_add_loop_test(
+		tc, a_burst_does_not_take_the_replies_of_dsr_for_those_of_a_flow_that_went, 0, 2);
 	tcase_add_loop_test(tc, a_tunnel_leads_to_a_backend_of_either_family, 0, 8);
 	tcase_add_test(tc, changes_count_flows_that_come_and_go);
 	suite_add_tcase(suite, tc);

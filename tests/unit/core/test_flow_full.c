@@ -55,26 +55,32 @@ START_TEST(a_full_table_evicts_the_oldest_unconfirmed_flow)
 }
 END_TEST
 
-START_TEST(under_pressure_unconfirmed_flows_fall_back_to_a_quarter)
+START_TEST(a_full_table_evicts_in_the_order_flows_came_wherever_they_are)
 {
+	enum { N_FLOWS = 3000, N_OPEN = 1000 };
 	struct sl_flow_new new;
 	struct fixture f;
 
-	// 6 flows have two buckets, of which their single references take 3 and 3.
-	fixture_init(&f, 6, 0);
-	for (uint32_t i = 0; i < 6; i++) {
-		new = flow_of(i, SL_FLOW_IS_DSR, false);
-		ck_assert_ptr_nonnull(sl_flow_add(f.ft, &new, i));
+	fixture_init(&f, N_FLOWS, 0);
+	for (uint32_t i = 0; i < N_FLOWS; i++) { // every third is open
+		struct sl_flow *flow;
+
+		new = flow_of(i, 0, i % 2);
+		flow = sl_flow_add(f.ft, &new, i / 100);
+		ck_assert_ptr_nonnull(flow);
+		if (i % 3 == 0)
+			sl_flow_set_state(f.ft, flow, SL_FLOW_OPEN, i / 100);
+		else if (i % 3 == 1) // answers and repetitions keep nobody's place
+			sl_flow_set_state(f.ft, flow, SL_FLOW_ANSWERED, 100);
 	}
-	new = flow_of(6, SL_FLOW_IS_DSR, false);
-	ck_assert_ptr_nonnull(sl_flow_add(f.ft, &new, 6));
-	ck_assert_uint_ge(f.n_evicted, 4);
+	for (uint32_t i = 0; i < N_FLOWS - N_OPEN; i++) {
+		new = flow_of(N_FLOWS + i, 0, false);
+		ck_assert_ptr_nonnull(sl_flow_add(f.ft, &new, 31));
+		ck_assert_uint_eq(f.n_evicted, i + 1);
+		ck_assert_uint_eq(f.last_gone.backend, i / 2 * 3 + i % 2 + 1);
+	}
+	ck_assert_uint_eq(sl_flow_count(f.ft), N_FLOWS);
 	ck_assert_uint_eq(f.n_gone, f.n_evicted);
-	ck_assert_uint_eq(sl_flow_count(f.ft), 7 - f.n_evicted);
-	for (uint32_t i = 0; i < 7; i++) {
-		new = flow_of(i, SL_FLOW_IS_DSR, false);
-		ck_assert_int_eq(has(&f, &new.c2s), i >= f.n_evicted); // the youngest stay
-	}
 	fixture_fini(&f);
 }
 END_TEST
@@ -203,7 +209,7 @@ int main(void)
 	tcase_set_timeout(tc, 60); // of a loaded machine under sanitizers
 	tcase_add_test(tc, a_full_table_of_open_flows_takes_its_capacity_and_not_one_more);
 	tcase_add_test(tc, a_full_table_evicts_the_oldest_unconfirmed_flow);
-	tcase_add_test(tc, under_pressure_unconfirmed_flows_fall_back_to_a_quarter);
+	tcase_add_test(tc, a_full_table_evicts_in_the_order_flows_came_wherever_they_are);
 	tcase_add_test(tc, a_flood_of_new_flows_moves_no_open_one);
 	tcase_add_test(tc, two_full_buckets_of_open_flows_refuse_a_new_one);
 	tcase_add_test(tc, two_full_buckets_of_new_flows_keep_a_quarter_and_the_youngest);

@@ -133,19 +133,26 @@ START_TEST(many_keys_at_once_hash_as_one_by_one)
 
 	for (uint32_t round = 0; round < 100; round++) {
 		struct sl_hash_pairs pairs;
+		struct sl_hash_wides wides;
 		struct sl_hash_key key = {.k0 = sl_mix64(random), .k1 = sl_mix64(random + 1)};
-		uint64_t hashes[SL_HASH_PAIRS];
-		const uint32_t n = 1 + (round * 7) % SL_HASH_PAIRS;
+		uint64_t hashes[SL_HASH_LANES], wide_hashes[SL_HASH_LANES];
 
-		for (uint32_t i = 0; i < SL_HASH_PAIRS; i++) {
+		for (uint32_t i = 0; i < SL_HASH_LANES; i++) {
 			pairs.low[i] = sl_mix64(random++);
 			pairs.high[i] = sl_mix64(random++);
+			for (uint32_t w = 0; w < SL_HASH_WIDE_WORDS; w++)
+				wides.words[w][i] = sl_mix64(random++);
 		}
-		sl_siphash13_pairs(&key, &pairs, n, hashes);
-		for (uint32_t i = 0; i < n; i++) {
+		sl_siphash13_pairs(&key, &pairs, hashes);
+		sl_siphash13_wides(&key, &wides, wide_hashes);
+		for (uint32_t i = 0; i < SL_HASH_LANES; i++) {
 			uint64_t words[2] = {htole64(pairs.low[i]), htole64(pairs.high[i])};
+			uint64_t wide[SL_HASH_WIDE_WORDS];
 
+			for (uint32_t w = 0; w < SL_HASH_WIDE_WORDS; w++)
+				wide[w] = htole64(wides.words[w][i]);
 			ck_assert_uint_eq(hashes[i], sl_siphash13(&key, words, sizeof(words)));
+			ck_assert_uint_eq(wide_hashes[i], sl_siphash13(&key, wide, sizeof(wide)));
 		}
 	}
 }

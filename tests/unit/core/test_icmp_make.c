@@ -25,34 +25,39 @@ static const struct {
 	struct sl_icmp_want want;
 	size_t n_ip_bytes; // of the answer
 } answers[] = {
-	{"udp4", {V4_ENDS, UDP, .payload_bytes = 5}, {11, 0, 0, "192.0.2.1"}, 28 + 33},
-	{"tcp4 with padding", {V4_ENDS, TCP, .padding_bytes = 6}, {11, 0, 0, "192.0.2.1"}, 28 + 40},
-	{"tcp4 with IP options",
-         {V4_ENDS, TCP, .ext = nop_options, .ext_bytes = 8},
+	{"the shortest udp4", {V4_ENDS, UDP, .payload_bytes = 28}, {11, 0, 0, "192.0.2.1"}, 56},
+	{"tcp4 with padding",
+         {V4_ENDS, TCP, .payload_bytes = 17, .padding_bytes = 6},
          {11, 0, 0, "192.0.2.1"},
-         28 + 48},
+         57},
+	{"the shortest udp4 with IP options",
+         {V4_ENDS, UDP, .ext = nop_options, .ext_bytes = 8, .payload_bytes = 28},
+         {11, 0, 0, "192.0.2.1"},
+         64},
 	{"udp4 that fills 576",
-         {V4_ENDS, UDP, .payload_bytes = 520},
+         {V4_ENDS, UDP, .payload_bytes = 548},
          {3, 4, 1400, "192.0.2.1"},
          576},
-	{"udp4 that does not fit 576",
-         {V4_ENDS, UDP, .payload_bytes = 521},
+	{"udp4 longer than 576",
+         {V4_ENDS, UDP, .payload_bytes = 549},
          {11, 0, 0, "192.0.2.1"},
          576},
 	{"udp4 in two tags",
-         {V4_ENDS, UDP, .n_vlans = 2, .vlan_tpid = {0x88a8}, .vlan_tci = {7, 0xe008}},
+         {V4_ENDS, UDP, .payload_bytes = 32, .n_vlans = 2, .vlan_tpid = {0x88a8},
+          .vlan_tci = {7, 0xe008}},
          {11, 0, 0, "192.0.2.1"},
-         28 + 28},
-	{"udp6, odd", {V6_ENDS, UDP, .payload_bytes = 5}, {3, 0, 0, "2001:db8::1"}, 48 + 53},
-	{"tcp6 behind an extension header",
-         {V6_ENDS, TCP, .ext = hop_options, .ext_bytes = 8},
+         60},
+	{"the shortest udp6", {V6_ENDS, UDP, .payload_bytes = 48}, {3, 0, 0, "2001:db8::1"}, 96},
+	{"udp6, odd", {V6_ENDS, UDP, .payload_bytes = 53}, {3, 0, 0, "2001:db8::1"}, 101},
+	{"the shortest tcp6 behind an extension header",
+         {V6_ENDS, TCP, .ext = hop_options, .ext_bytes = 8, .payload_bytes = 36},
          {2, 0, 1400, "2001:db8::1"},
-         48 + 68},
+         104},
 	{"udp6 that fills 1280",
-         {V6_ENDS, UDP, .payload_bytes = 1184},
+         {V6_ENDS, UDP, .payload_bytes = 1232},
          {3, 0, 0, "2001:db8::1"},
          1280},
-	{"udp6 that does not fit 1280",
+	{"udp6 longer than 1280",
          {V6_ENDS, UDP, .payload_bytes = 1400},
          {3, 0, 0, "2001:db8::1"},
          1280},
@@ -96,8 +101,8 @@ START_TEST(a_source_of_the_other_family_makes_nothing)
 }
 END_TEST
 
-static const struct sl_packet_spec quoted4 = {V4_ENDS, UDP};
-static const struct sl_packet_spec quoted6 = {V6_ENDS, UDP};
+static const struct sl_packet_spec quoted4 = {V4_ENDS, UDP, .payload_bytes = 64};
+static const struct sl_packet_spec quoted6 = {V6_ENDS, UDP, .payload_bytes = 64};
 
 static const struct {
 	const char *name;
@@ -105,30 +110,55 @@ static const struct {
 	struct sl_cut cut; // n_bytes 0: whole
 	bool is_told;
 } askers[] = {
-	{"udp4", {V4_ENDS, UDP}, {0}, true},
-	{"udp6", {V6_ENDS, UDP}, {0}, true},
-	{"echo4", {V4_ENDS, .proto = IPPROTO_ICMP, .icmp_type = 8}, {0}, true},
-	{"gre4", {V4_ENDS, .proto = IPPROTO_GRE}, {0}, true},
-	{"first fragment", {V4_ENDS, UDP, .payload_bytes = 16}, {.n_bytes = 8}, true},
-	{"later fragment", {V4_ENDS, UDP, .payload_bytes = 16}, {.at = 8, .n_bytes = 8}, false},
+	{"udp4", {V4_ENDS, UDP, .payload_bytes = 28}, {0}, true},
+	{"udp6", {V6_ENDS, UDP, .payload_bytes = 48}, {0}, true},
+	{"echo4", {V4_ENDS, .proto = IPPROTO_ICMP, .icmp_type = 8, .payload_bytes = 28}, {0}, true},
+	{"gre4", {V4_ENDS, .proto = IPPROTO_GRE, .payload_bytes = 36}, {0}, true},
+	{"first fragment", {V4_ENDS, UDP, .payload_bytes = 64}, {.n_bytes = 40}, true},
+	{"later fragment", {V4_ENDS, UDP, .payload_bytes = 160}, {.at = 8, .n_bytes = 80}, false},
 	{"later fragment in IPv6",
-         {V6_ENDS, UDP, .payload_bytes = 16},
-         {.at = 8, .n_bytes = 8},
+         {V6_ENDS, UDP, .payload_bytes = 160},
+         {.at = 8, .n_bytes = 80},
          false},
-	{"echo reply", {V4_ENDS, .proto = IPPROTO_ICMP}, {0}, false},
-	{"redirect", {V4_ENDS, .proto = IPPROTO_ICMP, .icmp_type = 5}, {0}, false},
+	{"udp4 a byte too short", {V4_ENDS, UDP, .payload_bytes = 27}, {0}, false},
+	{"udp4 a byte too short for its options",
+         {V4_ENDS, UDP, .ext = nop_options, .ext_bytes = 8, .payload_bytes = 27},
+         {0},
+         false},
+	{"udp6 a byte too short", {V6_ENDS, UDP, .payload_bytes = 47}, {0}, false},
+	{"tcp6 with padding that would make it long enough",
+         {V6_ENDS, TCP, .payload_bytes = 35, .padding_bytes = 9},
+         {0},
+         false},
+	{"first fragment, too short", {V4_ENDS, UDP, .payload_bytes = 64}, {.n_bytes = 32}, false},
+	{"echo reply", {V4_ENDS, .proto = IPPROTO_ICMP, .payload_bytes = 64}, {0}, false},
+	{"redirect",
+         {V4_ENDS, .proto = IPPROTO_ICMP, .icmp_type = 5, .payload_bytes = 64},
+         {0},
+         false},
 	{"error", {V4_ENDS, .proto = IPPROTO_ICMP, .icmp_type = 3, .quote = &quoted4}, {0}, false},
 	{"error in IPv6",
          {V6_ENDS, .proto = IPPROTO_ICMPV6, .icmp_type = 1, .quote = &quoted6},
          {0},
          false},
-	{"solicitation", {V6_ENDS, .proto = IPPROTO_ICMPV6, .icmp_type = 135}, {0}, false},
+	{"solicitation",
+         {V6_ENDS, .proto = IPPROTO_ICMPV6, .icmp_type = 135, .payload_bytes = 64},
+         {0},
+         false},
 	{"to a group",
-         {.src = SL_PACKET_V4(192, 0, 2, 9), .dst = SL_PACKET_V4(224, 0, 0, 1), MACS, UDP},
+         {.src = SL_PACKET_V4(192, 0, 2, 9),
+          .dst = SL_PACKET_V4(224, 0, 0, 1),
+          MACS,
+          UDP,
+          .payload_bytes = 64},
          {0},
          false},
 	{"to a group in IPv6",
-         {.src = SL_PACKET_V6(9), .dst = {.bytes = {0xff, 2, [15] = 1}}, MACS, UDP},
+         {.src = SL_PACKET_V6(9),
+          .dst = {.bytes = {0xff, 2, [15] = 1}},
+          MACS,
+          UDP,
+          .payload_bytes = 64},
          {0},
          false},
 	{"to all on the wire",
@@ -136,12 +166,13 @@ static const struct {
           .dst = SL_PACKET_V4(198, 51, 100, 1),
           .dst_mac = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
           .src_mac = {2},
-          UDP},
+          UDP,
+          .payload_bytes = 64},
          {0},
          false},
 };
 
-START_TEST(some_packets_must_not_be_answered)
+START_TEST(some_packets_must_not_be_answered_nor_those_shorter_than_their_answer)
 {
 	uint8_t whole[SL_PACKET_MAX_BYTES], part[SL_PACKET_MAX_BYTES];
 	size_t n_bytes = sl_packet_build(whole, sizeof(whole), &askers[_i].about);
@@ -181,7 +212,9 @@ int main(void)
 	tcase_add_loop_test(tc, an_error_quotes_what_came_and_every_byte_is_written, 0,
 	                    COUNT(answers));
 	tcase_add_test(tc, a_source_of_the_other_family_makes_nothing);
-	tcase_add_loop_test(tc, some_packets_must_not_be_answered, 0, COUNT(askers));
+	tcase_add_loop_test(tc,
+	                    some_packets_must_not_be_answered_nor_those_shorter_than_their_answer,
+	                    0, COUNT(askers));
 	tcase_add_test(tc, errors_are_as_many_as_the_bucket_allows_in_each_tick);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);

@@ -20,6 +20,8 @@ static const struct sl_packet_spec udp4 = {V4_ENDS, PORTS, .proto = 17, .payload
 static const struct sl_packet_spec vlan4 = {V4_ENDS, PORTS, .proto = 6, .n_vlans = 2};
 static const struct sl_packet_spec tcp6 = {V6_ENDS, PORTS, .proto = 6, .payload_bytes = 8};
 static const struct sl_packet_spec udp6 = {V6_ENDS, PORTS, .proto = 17, .payload_bytes = 8};
+static const struct sl_packet_spec roce6 = {V6_ENDS, .sport = 4791, .dport = 4791, .proto = 17,
+                                            .is_udp_csum_off = true};
 static const struct sl_packet_spec padded4 = {V4_ENDS, PORTS, .proto = 6, .padding_bytes = 6};
 static const struct sl_packet_spec error4 = {.src = SL_PACKET_V4(203, 0, 113, 9),
                                              .dst = SL_PACKET_V4(192, 0, 2, 1),
@@ -83,6 +85,8 @@ static const struct changed changes[] = {
 	{"udp6 length 7", &udp6, {{L4_V6 + 5, 7}}, SL_DROP_BAD_HEADER},
 	{"udp6 length one past the packet", &udp6, {{L4_V6 + 5, 17}}, SL_DROP_BAD_HEADER},
 	{"udp6 checksum 0", &udp6, {{L4_V6 + 6, 0}, {L4_V6 + 7, 0}}, SL_DROP_BAD_HEADER},
+	{"udp6 checksum 0 from RoCEv2's port", &roce6, {{L4_V6 + 3, 0xb8}}, SL_DROP_BAD_HEADER},
+	{"udp6 checksum 0 below RoCEv2's port", &roce6, {{L4_V6 + 3, 0xb6}}, SL_DROP_BAD_HEADER},
 	{"quoted version 6 in icmp4", &error4, {{42, 0x65}}, SL_DROP_BAD_HEADER},
 	{"quoted ihl 4", &error4, {{42, 0x44}}, SL_DROP_BAD_HEADER},
 	{"quoted ihl past the quote", &error4, {{42, 0x48}}, SL_DROP_TRUNCATED},

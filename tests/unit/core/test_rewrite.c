@@ -36,6 +36,9 @@ static const struct row rows[] = {
          {V6_ENDS, PORTS, .proto = 6, .ext = dest_options, .ext_bytes = 8, .ext_next = 60}},
 	{"tcp6 in a vlan", {V6_ENDS, PORTS, .proto = 6, .n_vlans = 1}},
 	{"udp6", {V6_ENDS, PORTS, .proto = 17, .payload_bytes = 3}},
+	{"roce6 without checksum",
+         {V6_ENDS, .sport = 49152, .dport = 4791, .proto = 17, .payload_bytes = 12,
+          .is_udp_csum_off = true}},
 };
 
 struct packet {

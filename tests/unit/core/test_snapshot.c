@@ -1,91 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "wire_fixture.h"
+#include "snapshot_fixture.h"
 
 #include <arpa/inet.h>
-
-#include "snapshot.h"
-
-#define MAX_ROWS 10000
-
-// What the caller of build brings along: backend row i has index 2 i + 1, generation i + 50, next
-// hop i + 70; vip row i has slot i + 90.
-struct inputs {
-	struct sl_snap_inputs in;
-	uint16_t indices[MAX_ROWS], generations[MAX_ROWS], hops[MAX_ROWS], slots[MAX_ROWS];
-	uint32_t weights_milli[MAX_ROWS];
-};
-
-static struct inputs *inputs_new(const struct body *b)
-{
-	struct inputs *s = calloc(1, sizeof(*s));
-	char reason[140];
-
-	ck_assert_ptr_nonnull(s);
-	ck_assert_msg(sl_wire_check(b->header, b->n_bytes, SL_WIRE_CONFIG, reason, 140) == 0, "%s",
-	              reason);
-	for (uint16_t i = 0; i < MAX_ROWS; i++) {
-		s->indices[i] = (uint16_t)(2 * i + 1);
-		s->generations[i] = i + 50;
-		s->hops[i] = i + 70;
-		s->slots[i] = i + 90;
-	}
-	s->in = (struct sl_snap_inputs){
-		.config = b->header,
-		.backend_indices = s->indices,
-		.backend_generations = s->generations,
-		.vip_slots = s->slots,
-		.next_hops = s->hops,
-		.epoch = 77,
-		.maglev_key = {1, 2},
-	};
-	return s;
-}
-
-static struct body config(void)
-{
-	struct body b = body_new(SL_WIRE_CONFIG, 8, 4, 9, 0);
-
-	set_pool(&b, 0, 3, SL_FORWARD_NAT, SL_BALANCE_WEIGHTED);
-	set_pool(&b, 1, 4, SL_FORWARD_DSR_L2, SL_BALANCE_MAGLEV);
-	set_pool(&b, 2, 2, SL_FORWARD_FULLNAT, SL_BALANCE_LEAST_CONNECTIONS);
-	set_pool(&b, 3, 0, SL_FORWARD_NAT, SL_BALANCE_WEIGHTED);
-	b.backends[1].weight_milli = 0;
-	b.backends[7].address = ip6(7);
-	b.backends[8].address = ip6(8);
-	set_vip(&b, 0, 0, ip4(1, 1, 1), 0, UINT16_MAX);
-	set_vip(&b, 1, 0, ip4(1, 1, 1), 8000, 8999);
-	set_vip(&b, 2, 1, ip4(1, 1, 1), 8100, 8199);
-	set_vip(&b, 3, 1, ip4(1, 1, 1), 8150, 8150);
-	set_vip(&b, 4, 1, ip4(1, 1, 2), 443, 443);
-	set_vip(&b, 5, 0, ip4(1, 1, 2), 443, 443);
-	b.vips[5].proto = PROTO_UDP;
-	set_vip(&b, 6, 2, ip6(1), 443, 443);
-	set_vip(&b, 7, 3, ip4(1, 1, 3), 8150, 8250);
-	return b;
-}
-
-struct fixture {
-	struct body body;
-	struct inputs *inputs;
-	struct sl_snapshot *snap;
-};
-
-static struct fixture setup(void)
-{
-	struct fixture f = {.body = config()};
-
-	f.inputs = inputs_new(&f.body);
-	f.snap = sl_snapshot_build(&f.inputs->in);
-	ck_assert_ptr_nonnull(f.snap);
-	return f;
-}
-
-static void teardown(struct fixture *f)
-{
-	sl_snapshot_free(f->snap);
-	free(f->inputs);
-	body_free(&f->body);
-}
 
 #define NONE UINT32_MAX
 static const struct {
@@ -268,22 +184,21 @@ START_TEST(a_pool_has_the_table_of_its_algorithm_only)
 	struct fixture f = setup();
 	const struct sl_snap_pool *p = f.snap->pools;
 	bool has_been_picked[18] = {false};
+	uint32_t cursor = 0;
 
-	ck_assert(p[0].sequence != NULL && p[0].maglev == NULL);
-	ck_assert(p[1].sequence == NULL && p[1].maglev != NULL);
-	ck_assert(p[2].sequence == NULL && p[2].maglev == NULL);
-	ck_assert_uint_eq(p[0].slots_log2, 12);
+	ck_assert(p[0].turns.n_leaves == 2 && p[0].maglev == NULL);
+	ck_assert(p[1].turns.n_leaves == 0 && p[1].maglev != NULL);
+	ck_assert(p[2].turns.n_leaves == 0 && p[2].maglev == NULL);
 	ck_assert_uint_eq(p[1].n_maglev, SL_PICK_MAGLEV_SMALL);
-	for (uint32_t i = 0; i < 1u << p[0].slots_log2; i++)
-		has_been_picked[p[0].sequence[i]] = true;
+	for (uint32_t i = 0; i < 4; i++)
+		has_been_picked[sl_pick_turns_next(&p[0].turns, &cursor)] = true;
 	for (uint32_t i = 0; i < p[1].n_maglev; i++)
 		has_been_picked[p[1].maglev[i]] = true;
 	// Rows 0, 2 and 3..6; row 1 has weight 0.
 	for (uint32_t i = 0; i < 18; i++)
 		ck_assert_int_eq(has_been_picked[i], i % 2 == 1 && i != 3 && i < 14);
 	// A pool of nobody picks nobody.
-	for (uint32_t i = 0; i < 1u << p[3].slots_log2; i++)
-		ck_assert_uint_eq(p[3].sequence[i], SL_NO_BACKEND);
+	ck_assert_uint_eq(sl_pick_turns_next(&p[3].turns, &cursor), SL_NO_BACKEND);
 	teardown(&f);
 }
 END_TEST
@@ -292,7 +207,7 @@ START_TEST(given_weights_replace_the_configured_ones)
 {
 	struct fixture f = setup();
 	struct sl_snapshot *snap;
-	uint32_t n_first = 0;
+	uint32_t n_first = 0, cursor = 0;
 
 	f.inputs->weights_milli[1] = 3000;
 	f.inputs->weights_milli[2] = 1000;
@@ -300,8 +215,10 @@ START_TEST(given_weights_replace_the_configured_ones)
 	snap = sl_snapshot_build(&f.inputs->in);
 	ck_assert_ptr_nonnull(snap);
 	for (uint32_t i = 0; i < 4096; i++) {
-		ck_assert_uint_ne(snap->pools[0].sequence[i], 1);
-		n_first += snap->pools[0].sequence[i] == 3;
+		uint16_t backend = sl_pick_turns_next(&snap->pools[0].turns, &cursor);
+
+		ck_assert_uint_ne(backend, 1);
+		n_first += backend == 3;
 	}
 	ck_assert_uint_eq(n_first, 3072);
 	ck_assert_uint_eq(snap->backends[3].weight_milli, 3000);

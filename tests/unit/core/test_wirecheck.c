@@ -129,7 +129,7 @@ END_TEST
 	X(pools_in_weights, WEIGHTS, MALFORMED, "other kind", b->header->n_pools = 1)              \
 	X(backends_in_weights, WEIGHTS, MALFORMED, "other kind", b->header->n_backends = 1)        \
 	X(vips_above_limit, CONFIG, NO_SPACE, "at most", b->header->n_vips = SL_MAX_VIPS + 1)      \
-	X(pools_above_limit, CONFIG, NO_SPACE, "at most", b->header->n_pools = UINT32_MAX)         \
+	X(pools_above_limit, CONFIG, NO_SPACE, "at most", b->header->n_pools = SL_MAX_POOLS + 1)   \
 	X(backends_above_limit, CONFIG, NO_SPACE, "at most",                                       \
 	  b->header->n_backends = SL_MAX_BACKENDS + 1)                                             \
 	X(weights_above_limit, WEIGHTS, NO_SPACE, "at most", b->header->n_weights = UINT32_MAX)    \
@@ -137,7 +137,9 @@ END_TEST
 	X(vip_pool_unknown, CONFIG, MALFORMED, "vip row 3: pool", b->vips[3].pool = 3)             \
 	X(vip_ports_reversed, CONFIG, MALFORMED, "port_first", b->vips[1].port_first = 8010)       \
 	X(vip_protocol_unknown, CONFIG, MALFORMED, "protocol", b->vips[3].proto = 1)               \
-	X(vip_zero_set, CONFIG, MALFORMED, "vip row 3: zero", b->vips[3].zero[1] = 1)              \
+	X(vip_zero_set, CONFIG, MALFORMED, "vip row 3: zero", b->vips[3].zero = 1)                 \
+	X(vip_measured_unknown, CONFIG, MALFORMED, "is_measured", b->vips[3].is_measured = 2)      \
+	X(vip_measured_in_part, CONFIG, INVALID, "two policies", b->vips[1].is_measured = 1)       \
 	X(vip_affinity_unknown, CONFIG, MALFORMED, "affinity",                                     \
 	  b->vips[3].affinity = SL_AFFINITY_COUNT)                                                 \
 	X(vip_of_two_affinities, CONFIG, INVALID, "two policies",                                  \
