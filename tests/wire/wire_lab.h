@@ -37,8 +37,9 @@ struct sl_lab_spec {
 	uint8_t layout;          // enum sl_lab_layout
 	uint8_t n_servers;
 	uint8_t n_workers;
-	uint16_t advertised_mss; // by servers to the client, direct return only; 0 = theirs
-	bool is_crossed;         // tunnels: IPv4 services have IPv6 backends and the other way
+	uint16_t advertised_mss;    // by servers to the client, direct return only; 0 = theirs
+	const char *client_address; // of the TCP pools, fullnat only; NULL = none
+	bool is_crossed;            // tunnels: IPv4 services have IPv6 backends and the other way
 };
 
 struct sl_lab {
