@@ -188,8 +188,9 @@ static const struct sl_schema_key forward_keys[] = {
 	{"client-address", SL_VALUE_WORD, false, AT(raw_forward, client_address),
          .words = client_addresses, .default_text = "none", .only_for = ONLY_FULLNAT,
          .doc = "fullnat over TCP only; how backends learn who the client is: proxy-v2 puts a "
-                "PROXY header before the first byte, toa an option of kind 254 into the first "
-                "packets"},
+                "PROXY header before the first byte (HTTP and gRPC probes of the same port have "
+                "one "
+                "of version 1), toa an option of kind 254 into the first packets"},
 };
 OBJECT(forward_object, "forward", forward_keys, "mode");
 

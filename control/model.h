@@ -17,6 +17,7 @@ struct sl_model_probe {
 	uint8_t rise; // successes to come up
 	uint8_t fall; // failures to go down
 	uint8_t jitter_percent;
+	bool has_proxy_header;  // but for tcp: the backend's own port reads one first
 	uint16_t port;          // host order; 0 = the backend's
 	uint16_t expect_status; // http; 0 = any 2xx
 	uint32_t interval_ms;

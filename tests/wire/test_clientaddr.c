@@ -25,6 +25,7 @@
 #define BLOB_BYTES   (3 << 20)
 #define LOST_PERCENT 3 // each way
 #define CLIENT_PORT  45678
+#define PROBE        "{web: {type: http, path: /who, interval: 200ms, timeout: 200ms, rise: 1}}"
 #define ECHO_BYTES   50000
 
 static const char *const devices[] = {"af_packet", "af_xdp"};
@@ -59,14 +60,37 @@ static void write_conf(const struct sl_lab *lab, const char *path)
 
 static void start_lab(struct sl_lab *lab, const char *device, const char *client_address)
 {
+	const bool is_proxy = strcmp(client_address, "proxy-v2") == 0;
 	const struct sl_lab_spec spec = {.device = device,
 	                                 .forward = "fullnat",
 	                                 .client_address = client_address,
 	                                 .balance = "weighted",
+	                                 .probes = is_proxy ? PROBE : NULL,
 	                                 .n_servers = 1,
 	                                 .n_workers = 1};
 
 	sl_lab_start(lab, &spec);
+}
+
+// Probes are answered: they have a header too, which this server insists on.
+static void wait_up(struct sl_lab *lab)
+{
+	const char *const pools[] = {"pool show tcp4", "pool show tcp6"};
+	const uint64_t deadline_ms = sl_proc_now_ms() + TIMEOUT_MS;
+
+	for (int p = 0; p < 2; p++) {
+		json_int_t n_up = 0;
+
+		while (n_up == 0) {
+			json_t *pool = sl_lab_json(lab, pools[p]);
+
+			json_unpack(pool, "{s:I}", "backends_up", &n_up);
+			ck_assert_msg(n_up > 0 || sl_proc_now_ms() < deadline_ms, "%s: %s",
+			              pools[p], json_dumps(pool, JSON_COMPACT));
+			json_decref(pool);
+			sl_proc_pause();
+		}
+	}
 }
 
 static void start_nginx(struct sl_lab *lab)
@@ -81,6 +105,7 @@ static void start_nginx(struct sl_lab *lab)
 	sl_proc_start(&lab->servers[0][0], sl_net_name(ns, "s0"), log,
 	              "/usr/sbin/nginx -p %s -c %s -e stderr", lab->dir, path);
 	sl_proc_wait_port(&lab->servers[0][0], "tcp6", SL_LAB_TCP_PORT);
+	wait_up(lab);
 }
 
 static void check_balance(const struct sl_lab *lab, const char *name)

@@ -232,6 +232,33 @@ static const struct {
          SL_ADAPTIVE_ENFORCE},
 };
 
+// Probes of the port that clients are sent to are to look like clients.
+static const struct {
+	const char *forward, *probe;
+	bool has_header;
+} probe_cases[] = {
+	{"fullnat, client-address: proxy-v2", "type: http", true},
+	{"fullnat, client-address: proxy-v2", "type: http, port: 9000", false},
+	{"fullnat, client-address: toa", "type: http", false},
+	{"nat", "type: http", false},
+};
+
+START_TEST(probes_have_a_proxy_header_where_clients_do)
+{
+	char text[512];
+	struct sl_model *m;
+
+	snprintf(text, sizeof(text),
+	         "version: 1\nvips: [{ name: v, address: 203.0.113.1, ports: [80], pool: p }]\n"
+	         "pools: { p: { forward: { mode: %s }, probes: { a: { %s } },"
+	         " backends: [{ name: x, address: 10.0.0.1:80 }] } }\n",
+	         probe_cases[_i].forward, probe_cases[_i].probe);
+	m = test_pools_model(text);
+	ck_assert(m->probes[0].has_proxy_header == probe_cases[_i].has_header);
+	sl_model_free(m);
+}
+END_TEST
+
 START_TEST(words_become_their_enum_values)
 {
 	char text[512];
@@ -330,6 +357,8 @@ int main(void)
 	tcase_add_test(tc, defaults_reach_what_does_not_set_its_own);
 	tcase_add_loop_test(tc, words_become_their_enum_values, 0,
 	                    sizeof(word_cases) / sizeof(word_cases[0]));
+	tcase_add_loop_test(tc, probes_have_a_proxy_header_where_clients_do, 0,
+	                    sizeof(probe_cases) / sizeof(probe_cases[0]));
 	tcase_add_loop_test(tc, dsr_backends_keep_the_port_of_their_vip, 0,
 	                    sizeof(dsr_cases) / sizeof(dsr_cases[0]));
 	tcase_add_test(tc, tunnels_lead_to_backends_of_the_other_family);
