@@ -258,7 +258,7 @@ static json_t *view_vip(struct sl_daemon *daemon, const struct sl_model_vip *vip
 
 	sl_stats_reader_vip(daemon->stats, vip->id, &totals, &rate_per_s);
 	return json_pack(
-		"{s:s, s:s, s:o, s:s, s:s, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
+		"{s:s, s:s, s:o, s:s, s:s, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
 		"name", vip->name, "address", sl_name_of_ip(&vip->address, address), "ports",
 		view_ports(model, vip), "protocol", sl_name_of_proto(vip->proto), "pool",
 		model->pools[vip->pool].name, "flows_new_total", integer(totals.flows_new),
@@ -266,8 +266,8 @@ static json_t *view_vip(struct sl_daemon *daemon, const struct sl_model_vip *vip
 		"rx_bytes_total", integer(totals.c2s_bytes), "tx_packets_total",
 		integer(totals.s2c_pkts), "tx_bytes_total", integer(totals.s2c_bytes),
 		"refused_total", integer(totals.refused), "flows", integer(totals.flows),
-		"denied_total", integer(totals.denied), "affinity",
-		sl_name_of_affinity(vip->affinity));
+		"denied_total", integer(totals.denied), "stateless_packets_total",
+		integer(totals.stateless_pkts), "affinity", sl_name_of_affinity(vip->affinity));
 }
 
 json_t *sl_view_vips(struct sl_daemon *daemon)
@@ -277,6 +277,14 @@ json_t *sl_view_vips(struct sl_daemon *daemon)
 	for (uint32_t v = 0; daemon->model != NULL && v < daemon->model->n_vips; v++)
 		json_array_append_new(items, view_vip(daemon, &daemon->model->vips[v]));
 	return json_pack("{s:o}", "items", items);
+}
+
+static json_t *view_persistence(const struct sl_stats_summary *summary)
+{
+	return json_pack(
+		"{s:o, s:o, s:o, s:o}", "followed_total", integer(summary->persist_followed),
+		"repicked_total", integer(summary->persist_repicked), "clients_total",
+		integer(summary->persist_made), "evicted_total", integer(summary->persist_evicted));
 }
 
 json_t *sl_view_flow_count(struct sl_daemon *daemon)
@@ -300,9 +308,10 @@ json_t *sl_view_flow_count(struct sl_daemon *daemon)
 			                                      integer(totals.flows_active)));
 		}
 	}
-	return json_pack("{s:b, s:o, s:o, s:o}", "connected", (int)daemon->publish.is_connected,
-	                 "total", integer(summary.flows), "capacity",
-	                 integer(summary.flow_capacity), "by_backend", list);
+	return json_pack("{s:b, s:o, s:o, s:o, s:o}", "connected",
+	                 (int)daemon->publish.is_connected, "total", integer(summary.flows),
+	                 "capacity", integer(summary.flow_capacity), "by_backend", list,
+	                 "persistence", view_persistence(&summary));
 }
 
 static json_t *lines_of(const char *text)

@@ -129,6 +129,16 @@ static void build_prefixes(const struct raw_list *list, bool is_allow, struct sl
 		                                 .is_allow = is_allow};
 }
 
+// The defaults are those of limits.source-new-flows.
+static uint8_t persist_bits(const struct raw_vip *raw)
+{
+	if (raw->persistence.node == NULL)
+		return 0;
+	if (raw->persistence.prefix_bits != 0)
+		return (uint8_t)raw->persistence.prefix_bits;
+	return sl_ip_is_v4(&raw->address) ? 32 : 64;
+}
+
 static void build_vip(const struct raw_vip *raw, struct sl_model *model)
 {
 	struct sl_model_vip *out = &model->vips[model->n_vips++];
@@ -143,6 +153,8 @@ static void build_vip(const struct raw_vip *raw, struct sl_model *model)
 		.limit_flows = (uint32_t)raw->limits.flows,
 		.limit_new_flows_per_s = (uint32_t)raw->limits.new_flows_per_s,
 		.source_new_flows_per_s = (uint32_t)raw->limits.source_new_flows_per_s,
+		.persist_s = (uint32_t)(raw->persistence.timeout_ms / MS_PER_S),
+		.persist_bits = persist_bits(raw),
 		.first_prefix = model->n_prefixes,
 		.n_prefixes = raw->allow.n + raw->deny.n,
 		.pool = raw->pool_number,
@@ -206,18 +218,42 @@ struct sl_model *sl_build_model(const struct raw_pools_file *file, const char *t
 	return model;
 }
 
+static void build_addresses(const struct raw_list *list, struct sl_dp_port *out)
+{
+	const struct raw_prefix *addresses = list->items;
+
+	out->n_addresses = (uint8_t)list->n;
+	for (uint32_t i = 0; i < list->n; i++)
+		out->addresses[i] = addresses[i].prefix;
+}
+
 static void build_port(const struct raw_port *raw, struct sl_dp_port *out)
 {
-	const struct raw_prefix *addresses = raw->addresses.items;
 
 	copy_text(out->name, sizeof(out->name), raw->name);
 	copy_text(out->device, sizeof(out->device), raw->device.args);
 	out->kind = raw->device.kind;
 	out->mode = (uint8_t)raw->mode;
 	out->mtu_bytes = (uint16_t)raw->mtu_bytes;
-	out->n_addresses = (uint8_t)raw->addresses.n;
-	for (uint32_t i = 0; i < raw->addresses.n; i++)
-		out->addresses[i] = addresses[i].prefix;
+	build_addresses(&raw->addresses, out);
+}
+
+static void build_vlans(const struct raw_port *raw, uint16_t parent, struct sl_dpconfig *out)
+{
+	const struct raw_vlan *vlans = raw->vlans.items;
+
+	for (uint32_t i = 0; i < raw->vlans.n; i++) {
+		struct sl_dp_port *port = &out->ports[out->n_ports++];
+
+		copy_text(port->name, sizeof(port->name), vlans[i].name);
+		port->kind = SL_DEVICE_VLAN;
+		port->parent = parent;
+		port->vlan_id = (uint16_t)vlans[i].id;
+		port->mtu_bytes = (uint16_t)vlans[i].mtu_bytes;
+		if (port->mtu_bytes == 0)
+			port->mtu_bytes = (uint16_t)raw->mtu_bytes;
+		build_addresses(&vlans[i].addresses, port);
+	}
 }
 
 void sl_build_dpconfig(const struct raw_dataplane_file *file, struct sl_dpconfig *out)
@@ -243,6 +279,8 @@ void sl_build_dpconfig(const struct raw_dataplane_file *file, struct sl_dpconfig
 		out->cpus[i] = (uint16_t)cpus[i].cpu;
 	for (uint32_t i = 0; i < file->ports.n; i++)
 		build_port(&ports[i], &out->ports[i]);
+	for (uint32_t i = 0; i < file->ports.n; i++)
+		build_vlans(&ports[i], (uint16_t)i, out);
 	for (uint32_t i = 0; i < file->routes.n; i++) {
 		out->routes[i].to = routes[i].to;
 		out->routes[i].via = routes[i].via;

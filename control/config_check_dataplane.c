@@ -75,22 +75,80 @@ static void check_cpus(const struct raw_dataplane_file *file, struct sl_diag_lis
 		              file->cpus.n, (uintmax_t)file->workers + 1);
 }
 
-static void check_duplicates(const struct raw_list *list, const char *key, const char *what,
-                             struct sl_diag_list *diag)
+struct words {
+	struct sl_word items[SL_MAX_PORTS];
+	uint32_t n;
+};
+
+static void add_word(struct words *words, const struct sl_node *object, const char *key)
+{
+	const struct sl_node *node = sl_node_good(object, key);
+
+	if (node != NULL && words->n < SL_MAX_PORTS)
+		words->items[words->n++] =
+			(struct sl_word){node->text, node->text_bytes, &node->span};
+}
+
+static void check_duplicates(struct words *words, const char *what, struct sl_diag_list *diag)
 {
 	struct sl_duplicate_ctx ctx = {diag, what, true};
-	struct sl_word words[SL_MAX_PORTS];
+
+	sl_words_find_duplicates(words->items, words->n, sl_check_refuse_duplicate, &ctx);
+}
+
+static void check_names(const struct raw_list *list, struct sl_diag_list *diag)
+{
 	const struct raw_port *ports = list->items;
-	uint32_t n = 0;
+	struct words names = {.n = 0}, devices = {.n = 0};
 
-	for (uint32_t i = 0; i < list->n && n < SL_MAX_PORTS; i++) {
-		const struct sl_node *node = sl_node_good(ports[i].node, key);
+	for (uint32_t i = 0; i < list->n; i++) {
+		const struct raw_vlan *vlans = ports[i].vlans.items;
 
-		if (node == NULL)
-			continue;
-		words[n++] = (struct sl_word){node->text, node->text_bytes, &node->span};
+		add_word(&names, ports[i].node, "name");
+		add_word(&devices, ports[i].node, "device");
+		for (uint32_t k = 0; k < ports[i].vlans.n; k++)
+			add_word(&names, vlans[k].node, "name");
 	}
-	sl_words_find_duplicates(words, n, sl_check_refuse_duplicate, &ctx);
+	check_duplicates(&names, "port name", diag);
+	check_duplicates(&devices, "device", diag);
+}
+
+static void check_vlans(const struct raw_port *port, struct sl_diag_list *diag)
+{
+	const struct raw_vlan *vlans = port->vlans.items;
+
+	for (uint32_t i = 0; i < port->vlans.n; i++) {
+		const struct sl_node *id = sl_node_good(vlans[i].node, "id");
+		const struct sl_node *mtu = sl_node_good(vlans[i].node, "mtu");
+
+		for (uint32_t k = 0; id != NULL && k < i; k++) {
+			const struct sl_node *first = sl_node_good(vlans[k].node, "id");
+
+			if (first == NULL || vlans[k].id != vlans[i].id)
+				continue;
+			sl_diag_error(diag, &id->span, "id: VLAN %ju is on line %u already",
+			              (uintmax_t)vlans[i].id, first->span.line + 1);
+			break;
+		}
+		if (mtu != NULL && vlans[i].mtu_bytes > port->mtu_bytes)
+			sl_diag_error(diag, &mtu->span, "mtu: above the %ju of the port",
+			              (uintmax_t)port->mtu_bytes);
+	}
+}
+
+static void check_count(const struct raw_list *list, struct sl_diag_list *diag)
+{
+	const struct raw_port *ports = list->items;
+	uint32_t n = list->n;
+
+	for (uint32_t i = 0; i < list->n; i++) {
+		n += ports[i].vlans.n;
+		if (n <= SL_MAX_PORTS)
+			continue;
+		sl_diag_error(diag, sl_node_place(sl_node_find(ports[i].node, "vlans")),
+		              "vlans: more than %d ports and VLANs in all", SL_MAX_PORTS);
+		break;
+	}
 }
 
 static bool is_interface(const struct raw_port *port)
@@ -128,6 +186,17 @@ static void check_mode(const struct raw_port *port, struct sl_diag_list *diag)
 	    port->device.kind != SL_DEVICE_AF_XDP)
 		sl_diag_error(diag, sl_node_place(mode),
 		              "mode is for af_xdp devices alone; the others take all traffic");
+}
+
+static void check_mtu(const struct raw_port *port, struct sl_diag_list *diag)
+{
+	const struct sl_node *mtu = sl_node_good(port->node, "mtu");
+
+	if (mtu != NULL && sl_node_good(port->node, "device") != NULL &&
+	    port->device.kind == SL_DEVICE_AF_XDP && port->mtu_bytes > SL_MTU_AF_XDP_BYTES)
+		sl_diag_error(diag, &mtu->span,
+		              "mtu: af_xdp carries at most %d bytes here; use af_packet or pci",
+		              SL_MTU_AF_XDP_BYTES);
 }
 
 static void check_host_part(const struct raw_prefix *address, struct sl_diag_list *diag)
@@ -187,17 +256,27 @@ static void check_overlap(const struct owns *owns, uint32_t i, struct sl_diag_li
 	}
 }
 
+static void add_addresses(const struct raw_list *list, uint32_t port, struct owns *owns)
+{
+	const struct raw_prefix *addresses = list->items;
+
+	for (uint32_t i = 0; i < list->n; i++)
+		if (!addresses[i].node->is_bad &&
+		    owns->n < sizeof(owns->items) / sizeof(owns->items[0]))
+			owns->items[owns->n++] = (struct own){&addresses[i], port};
+}
+
 static void collect_addresses(const struct raw_dataplane_file *file, struct owns *owns)
 {
 	const struct raw_port *ports = file->ports.items;
+	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < file->ports.n; i++) {
-		const struct raw_prefix *addresses = ports[i].addresses.items;
+		const struct raw_vlan *vlans = ports[i].vlans.items;
 
-		for (uint32_t k = 0; k < ports[i].addresses.n; k++)
-			if (!addresses[k].node->is_bad &&
-			    owns->n < sizeof(owns->items) / sizeof(owns->items[0]))
-				owns->items[owns->n++] = (struct own){&addresses[k], i};
+		add_addresses(&ports[i].addresses, n++, owns);
+		for (uint32_t k = 0; k < ports[i].vlans.n; k++)
+			add_addresses(&vlans[k].addresses, n++, owns);
 	}
 }
 
@@ -267,11 +346,14 @@ int sl_check_dataplane(struct raw_dataplane_file *file, struct sl_diag_list *dia
 	if (owns == NULL)
 		return -ENOMEM;
 	check_cpus(file, diag);
-	check_duplicates(&file->ports, "name", "port name", diag);
-	check_duplicates(&file->ports, "device", "device", diag);
+	check_names(&file->ports, diag);
+	check_count(&file->ports, diag);
 	check_interfaces(&file->ports, diag);
-	for (uint32_t i = 0; i < file->ports.n; i++)
+	for (uint32_t i = 0; i < file->ports.n; i++) {
 		check_mode(&ports[i], diag);
+		check_mtu(&ports[i], diag);
+		check_vlans(&ports[i], diag);
+	}
 	collect_addresses(file, owns);
 	for (uint32_t i = 0; i < owns->n; i++) {
 		check_host_part(owns->items[i].address, diag);

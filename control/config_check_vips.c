@@ -114,6 +114,23 @@ static void check_client_address(const struct raw_vip *vip, const struct raw_poo
 	              pool->node->key->text, how->text, how->span.line + 1);
 }
 
+static void check_persistence(const struct raw_vip *vip, struct sl_diag_list *diag)
+{
+	const struct sl_node *whole = sl_node_find(vip->node, "persistence"), *prefix;
+	const struct sl_node *affinity = sl_node_find(vip->node, "affinity");
+
+	if (whole == NULL || whole->is_bad)
+		return;
+	if (vip->affinity != SL_AFFINITY_SOURCE && (affinity == NULL || !affinity->is_bad))
+		sl_diag_error(diag, sl_node_place(whole), "persistence needs affinity: source");
+	prefix = sl_node_good(whole, "prefix");
+	if (prefix != NULL && vip->persistence.prefix_bits > 32 &&
+	    sl_node_good(vip->node, "address") != NULL && sl_ip_is_v4(&vip->address))
+		sl_diag_error(diag, &prefix->span,
+		              "prefix: %ju is more than the 32 bits of an IPv4 address",
+		              (uintmax_t)vip->persistence.prefix_bits);
+}
+
 static int check_names(const struct raw_pools_file *file, struct sl_diag_list *diag)
 {
 	const struct raw_vip *vips = file->vips.items;
@@ -271,12 +288,14 @@ int sl_check_vips(struct raw_pools_file *file, struct sl_diag_list *diag)
 
 	if (err != 0)
 		return err;
-	for (uint32_t i = 0; i < file->vips.n; i++)
+	for (uint32_t i = 0; i < file->vips.n; i++) {
+		check_persistence(&vips[i], diag);
 		if (vips[i].pool_number != UINT32_MAX) {
 			check_family(&vips[i], &pools[vips[i].pool_number], diag);
 			check_client_address(&vips[i], &pools[vips[i].pool_number], diag);
 			sl_check_quic_vip(&vips[i], &pools[vips[i].pool_number], diag);
 		}
+	}
 	err = check_names(file, diag);
 	if (err == 0)
 		err = check_rows(file, diag);

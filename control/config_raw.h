@@ -45,6 +45,11 @@ struct raw_vip_limits {
 	uint64_t flows, new_flows_per_s, source_new_flows_per_s;
 };
 
+struct raw_persistence {
+	const struct sl_node *node;       // NULL = none
+	uint64_t timeout_ms, prefix_bits; // 0 = the family's default
+};
+
 struct raw_prefix {
 	const struct sl_node *node;
 	struct sl_prefix prefix;
@@ -57,7 +62,8 @@ struct raw_vip {
 	struct raw_list ports; // struct raw_ports
 	uint64_t protocol;     // 0 tcp, 1 udp
 	uint64_t affinity;     // enum sl_affinity
-	uint64_t measure;      // 0 off, 1 on
+	struct raw_persistence persistence;
+	uint64_t measure; // 0 off, 1 on
 	struct raw_vip_limits limits;
 	struct raw_list allow, deny; // struct raw_prefix
 	const char *pool;
@@ -153,6 +159,14 @@ struct raw_device {
 	uint8_t kind;     // enum sl_device_kind
 };
 
+struct raw_vlan {
+	const struct sl_node *node;
+	const char *name;
+	uint64_t id;
+	uint64_t mtu_bytes;        // 0 = the port's
+	struct raw_list addresses; // struct raw_prefix
+};
+
 struct raw_port {
 	const struct sl_node *node;
 	const char *name;
@@ -160,6 +174,7 @@ struct raw_port {
 	uint64_t mode; // enum sl_port_mode
 	uint64_t mtu_bytes;
 	struct raw_list addresses; // struct raw_prefix
+	struct raw_list vlans;     // struct raw_vlan
 };
 
 struct raw_route {

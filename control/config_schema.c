@@ -104,6 +104,19 @@ static const struct sl_schema_key vip_limit_keys[] = {
 };
 OBJECT(vip_limits_object, "limits", vip_limit_keys, NULL);
 
+static const struct sl_schema_key persistence_keys[] = {
+	{"timeout", SL_VALUE_SECONDS, true, AT(raw_persistence, timeout_ms), MS_PER_S,
+         (uint64_t)SL_PERSIST_MAX_S *MS_PER_S,
+         .doc = "how long after a client's flow was confirmed or ended its new flows go to the "
+                "same "
+                "backend, unless that takes no new flows"},
+	{"prefix", SL_VALUE_INTEGER, false, AT(raw_persistence, prefix_bits), 1, 128,
+         .doc = "clients that share so many bits of address are one; 32 of IPv4 and 64 of IPv6 "
+                "when "
+                "left out"},
+};
+OBJECT(persistence_object, "persistence", persistence_keys, NULL);
+
 static const struct sl_schema_key client_prefix_item = {
 	"prefix", SL_VALUE_PREFIX, .offset = AT(raw_prefix, prefix), .doc = "clients of a network"};
 
@@ -123,6 +136,10 @@ static const struct sl_schema_key vip_keys[] = {
                 "that backend has at most 1.25 times its share; flow, its address and port; "
                 "quic-cid, the server in QUIC connection ids; none "
                 "leaves all to the pool's balance"},
+	{"persistence", SL_VALUE_MAP, .offset = AT(raw_vip, persistence),
+         .object = &persistence_object,
+         .doc = "affinity source only; clients keep their backend, whatever weights and load "
+                "become"},
 	{"measure", SL_VALUE_WORD, false, AT(raw_vip, measure), .default_text = "on",
          .words = switches,
          .doc = "tcp: follow requests and answers in what passes, for time to first token, time "
@@ -279,6 +296,25 @@ static const struct sl_schema_key prefix_item = {
 	"address", SL_VALUE_PREFIX, .offset = AT(raw_prefix, prefix),
 	.doc = "own address with the length of its network"};
 
+#define ADDRESSES_KEY(type)                                                                        \
+	{                                                                                          \
+		"addresses", SL_VALUE_LIST, false, AT(type, addresses), 0, SL_MAX_PORT_ADDRESSES,  \
+			.item = &prefix_item, .item_bytes = sizeof(struct raw_prefix),             \
+			.doc = "own addresses, each with the length of its network"                \
+	}
+
+static const struct sl_schema_key vlan_keys[] = {
+	{"name", SL_VALUE_NAME, true, AT(raw_vlan, name), .doc = "unique name, also among ports"},
+	{"id", SL_VALUE_INTEGER, true, AT(raw_vlan, id), 1, 4094, .doc = "VLAN id of the tag"},
+	{"mtu", SL_VALUE_INTEGER, false, AT(raw_vlan, mtu_bytes), SL_MTU_MIN_BYTES,
+         SL_MTU_MAX_BYTES,
+         .doc = "as of the port, without the tag; the port's when left out, never above it"},
+	ADDRESSES_KEY(raw_vlan),
+};
+OBJECT(vlan_object, "VLAN", vlan_keys, NULL);
+
+static const struct sl_schema_key vlan_item = {"VLAN", SL_VALUE_MAP, .object = &vlan_object};
+
 static const struct sl_schema_key port_keys[] = {
 	{"name", SL_VALUE_NAME, true, AT(raw_port, name), .doc = "unique name"},
 	{"device", SL_VALUE_DEVICE, true, AT(raw_port, device), 1, SL_DPCONFIG_ARGS_BYTES - 1,
@@ -288,11 +324,14 @@ static const struct sl_schema_key port_keys[] = {
          .doc = "af_xdp only; shared leaves the kernel all traffic that is not for a VIP"},
 	{"mtu", SL_VALUE_INTEGER, false, AT(raw_port, mtu_bytes), SL_MTU_MIN_BYTES,
          SL_MTU_MAX_BYTES, "1500",
-         .doc = "longest IP packet the port sends and receives, bytes; af_packet takes no "
-                "more than 1500"},
-	{"addresses", SL_VALUE_LIST, false, AT(raw_port, addresses), 0, SL_MAX_PORT_ADDRESSES,
-         .item = &prefix_item, .item_bytes = sizeof(struct raw_prefix),
-         .doc = "own addresses, each with the length of its network"},
+         .doc = "longest IP packet the port sends and receives, bytes; the interface itself is "
+                "raised to it where it is lower; af_xdp takes no more than 1766"},
+	ADDRESSES_KEY(raw_port),
+	{"vlans", SL_VALUE_LIST, false, AT(raw_port, vlans), 1, SL_MAX_PORTS - 1,
+         .item = &vlan_item, .item_bytes = sizeof(struct raw_vlan),
+         .doc = "ports of their own on this device, told apart by the 802.1Q tag; untagged packets "
+                "are the port's, other tags are dropped as vlan. Without this key tags pass "
+                "unchanged"},
 };
 OBJECT(port_object, "port", port_keys, NULL);
 
@@ -331,7 +370,7 @@ static const struct sl_schema_key dataplane_keys[] = {
          .doc = "command socket; /run/sluice/dataplane.sock when left out"},
 	{"memory", SL_VALUE_MAP, .offset = AT(raw_dataplane_file, memory), .object = &memory_object,
          .doc = "where packet buffers live"},
-	{"ports", SL_VALUE_LIST, true, AT(raw_dataplane_file, ports), 1, SL_MAX_PORTS,
+	{"ports", SL_VALUE_LIST, true, AT(raw_dataplane_file, ports), 1, SL_MAX_DEVICES,
          .item = &port_item, .item_bytes = sizeof(struct raw_port), .doc = "network interfaces"},
 	{"routes", SL_VALUE_LIST, false, AT(raw_dataplane_file, routes), 0, SL_MAX_ROUTES,
          .item = &route_item, .item_bytes = sizeof(struct raw_route), .doc = "static routes"},

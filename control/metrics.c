@@ -106,6 +106,9 @@ static void add_vips(struct sl_text *text, struct sl_daemon *daemon)
 	         offsetof(struct sl_vip_totals, refused)},
 		{"vip_denied_flows_total", "New flows the allow and deny lists kept out.",
 	         offsetof(struct sl_vip_totals, denied)},
+		{"vip_stateless_packets_total",
+	         "Packets forwarded without a flow, for want of room.",
+	         offsetof(struct sl_vip_totals, stateless_pkts)},
 	};
 
 	for (size_t f = 0; f < sizeof(families) / sizeof(families[0]); f++) {
@@ -188,6 +191,16 @@ static void add_workers(struct sl_text *text, const struct sl_stats_map *map)
 	         SL_METRIC_COUNTER, offsetof(struct sl_stats_worker, untold_pkts)},
 		{"flow_table_evictions_total", "Unconfirmed flows pushed out.", SL_METRIC_COUNTER,
 	         offsetof(struct sl_stats_worker, flows_evicted)},
+		{"persistence_followed_total",
+	         "New flows that went where the client's last one had.", SL_METRIC_COUNTER,
+	         offsetof(struct sl_stats_worker, persist_followed)},
+		{"persistence_repicked_total",
+	         "New flows whose client's backend takes none any more.", SL_METRIC_COUNTER,
+	         offsetof(struct sl_stats_worker, persist_repicked)},
+		{"persistence_clients_total", "Clients remembered.", SL_METRIC_COUNTER,
+	         offsetof(struct sl_stats_worker, persist_made)},
+		{"persistence_evictions_total", "Clients forgotten early, for want of room.",
+	         SL_METRIC_COUNTER, offsetof(struct sl_stats_worker, persist_evicted)},
 	};
 
 	for (size_t f = 0; f < sizeof(families) / sizeof(families[0]); f++) {

@@ -69,6 +69,8 @@ struct sl_model_vip {
 	uint8_t affinity; // enum sl_affinity
 	bool is_measured;
 	uint32_t limit_flows, limit_new_flows_per_s, source_new_flows_per_s; // 0 = none
+	uint32_t persist_s;                                                  // 0 = none
+	uint8_t persist_bits;
 	uint32_t first_prefix, n_prefixes;
 	uint32_t pool;
 	uint32_t first_range, n_ranges;

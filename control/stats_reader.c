@@ -7,10 +7,10 @@
 #include "sluice/units.h"
 
 // Both kinds of row are arrays of sl_stat; a table treats them alike, as columns of numbers.
-#define MAX_COLUMNS 8
+#define MAX_COLUMNS 9
 
 enum backend_column { BE_FLOWS_ACTIVE, BE_FLOWS_NEW, BE_COLUMNS = 8 };
-enum vip_column { VIP_FLOWS_NEW, VIP_FLOWS = 6, VIP_COLUMNS = 8 };
+enum vip_column { VIP_FLOWS_NEW, VIP_FLOWS = 6, VIP_COLUMNS = 9 };
 
 struct slot {
 	uint64_t id;
@@ -27,10 +27,11 @@ struct table {
 	uint32_t n_slots;
 	uint32_t mask;
 	uint32_t n_columns;
+	uint32_t row_stats; // numbers from one row to the next
 	uint32_t rate_column;
 	uint32_t gauge_column; // not a total: no baseline
 	uint32_t n_workers;
-	const sl_stat *rows; // in the segment: [worker * n_slots + slot] of 64 bytes
+	const sl_stat *rows; // in the segment: [worker * n_slots + slot]
 	const struct sl_stats_slot *names;
 };
 
@@ -101,22 +102,18 @@ static struct slot *table_find(struct table *table, uint64_t id)
 	return NULL;
 }
 
-// The first n_columns numbers of each 64-byte row are ours.
+// The first n_columns numbers of each row are ours.
 static void sum_columns(const struct table *table, uint32_t slot, uint64_t sums[MAX_COLUMNS])
 {
-	const size_t row_stats = sizeof(struct sl_stats_backend) / sizeof(sl_stat);
-
 	memset(sums, 0, MAX_COLUMNS * sizeof(sums[0]));
 	for (uint32_t w = 0; w < table->n_workers; w++) {
-		const sl_stat *row = table->rows + ((size_t)w * table->n_slots + slot) * row_stats;
+		const sl_stat *row =
+			table->rows + ((size_t)w * table->n_slots + slot) * table->row_stats;
 
 		for (uint32_t c = 0; c < table->n_columns; c++)
 			sums[c] += sl_stat_get(&row[c]);
 	}
 }
-
-_Static_assert(sizeof(struct sl_stats_vip) == sizeof(struct sl_stats_backend),
-               "sum_columns walks both kinds of row");
 
 static void sample_slot(const struct table *table, struct slot *slot, const uint64_t *sums,
                         uint64_t now_ns)
@@ -177,10 +174,13 @@ int sl_stats_reader_attach(struct sl_stats_reader *reader, int fd, uint64_t now_
                            size_t why_bytes)
 {
 	struct table backends = {.n_columns = BE_COLUMNS,
+	                         .row_stats = sizeof(struct sl_stats_backend) / sizeof(sl_stat),
 	                         .rate_column = BE_FLOWS_NEW,
 	                         .gauge_column = BE_FLOWS_ACTIVE};
-	struct table vips = {
-		.n_columns = VIP_COLUMNS, .rate_column = VIP_FLOWS_NEW, .gauge_column = VIP_FLOWS};
+	struct table vips = {.n_columns = VIP_COLUMNS,
+	                     .row_stats = sizeof(struct sl_stats_vip) / sizeof(sl_stat),
+	                     .rate_column = VIP_FLOWS_NEW,
+	                     .gauge_column = VIP_FLOWS};
 	struct sl_stats_map map;
 	int err;
 
@@ -275,6 +275,7 @@ void sl_stats_reader_vip(struct sl_stats_reader *reader, uint64_t id, struct sl_
 		.refused = sums[5],
 		.flows = sums[VIP_FLOWS],
 		.denied = sums[7],
+		.stateless_pkts = sums[8],
 	};
 }
 
@@ -318,6 +319,10 @@ void sl_stats_reader_summary(const struct sl_stats_reader *reader, uint64_t now_
 		summary->flows += sl_stat_get(&row->flows);
 		summary->flows_new += sl_stat_get(&row->flows_new);
 		summary->flows_evicted += sl_stat_get(&row->flows_evicted);
+		summary->persist_followed += sl_stat_get(&row->persist_followed);
+		summary->persist_repicked += sl_stat_get(&row->persist_repicked);
+		summary->persist_made += sl_stat_get(&row->persist_made);
+		summary->persist_evicted += sl_stat_get(&row->persist_evicted);
 		if (epoch < summary->epoch_acked)
 			summary->epoch_acked = epoch;
 		for (uint32_t d = 0; d < SL_DROP_COUNT; d++)

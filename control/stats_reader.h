@@ -20,7 +20,7 @@ struct sl_backend_totals {
 struct sl_vip_totals {
 	uint64_t flows_new;
 	uint64_t c2s_pkts, c2s_bytes, s2c_pkts, s2c_bytes;
-	uint64_t refused, flows, denied;
+	uint64_t refused, flows, denied, stateless_pkts;
 };
 
 struct sl_port_totals {
@@ -29,6 +29,7 @@ struct sl_port_totals {
 
 struct sl_stats_summary {
 	uint64_t rx_pkts, tx_pkts, flows, flows_new, flows_evicted, flow_capacity;
+	uint64_t persist_followed, persist_repicked, persist_made, persist_evicted;
 	uint64_t epoch_acked; // the lowest any worker uses
 	uint64_t heartbeat_age_ns;
 	uint64_t drops[SL_DROP_COUNT];

@@ -47,6 +47,8 @@ static struct sl_wire_vip *put_vips(const struct sl_model *model, struct sl_wire
 				.limit_flows = vip->limit_flows,
 				.limit_new_flows_per_s = vip->limit_new_flows_per_s,
 				.source_new_flows_per_s = vip->source_new_flows_per_s,
+				.persist_s = vip->persist_s,
+				.persist_bits = vip->persist_bits,
 				.first_prefix = vip->first_prefix,
 				.n_prefixes = vip->n_prefixes,
 			};

@@ -2,8 +2,7 @@
 #include "forward.h"
 
 #include "flow_search.h"
-#include "forward_private.h"
-#include "rewrite.h"
+#include "forward_plain.h"
 
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
@@ -14,7 +13,9 @@ void sl_forward_init(struct sl_forwarder *fw)
 		fw->lane_owner[lane] = (uint8_t)(lane % fw->n_workers);
 	for (uint32_t row = 0; row < SL_MAX_POOLS; row++)
 		fw->cursors[row] = sl_pick_turns_start(fw->worker);
+	fw->is_simple = fw->links == NULL || !fw->links->has_vlans;
 	sl_toobig_bucket_init(&fw->too_bigs, fw->now);
+	fw->stateless_until = fw->now;
 	fw->next_outer_id = (uint16_t)fw->worker;
 	// Start somewhere else after each restart: peers may still remember the old ports.
 	fw->next_local_port = (uint32_t)sl_mix64(fw->steer_seed + fw->worker);
@@ -38,6 +39,9 @@ void sl_forward_flow_gone(void *ctx, const struct sl_flow *flow, bool is_evictio
 		sl_forward_load(fw, flow, -1);
 		if (flow->flags & SL_FLOW_IS_MEASURED)
 			sl_measure_over(fw->measure, flow, fw->now_ns);
+		if (fw->snap != NULL && fw->snap->keeps_clients &&
+		    sl_flow_is_confirmed(flow->state))
+			sl_forward_remember_end(fw, flow);
 	}
 	__atomic_store_n(&fw->entries[flow->backend], fw->entries[flow->backend] - 1,
 	                 __ATOMIC_RELAXED);
@@ -47,26 +51,19 @@ void sl_forward_flow_gone(void *ctx, const struct sl_flow *flow, bool is_evictio
 		sl_stat_add(&fw->stats->flows_evicted, 1);
 }
 
-// A next hop by index: MAC if it is usable, else the packet waits at the main core.
-static void leave_by_hop(struct sl_forwarder *fw, struct sl_pkt *pkt, uint16_t hop)
+// The port wants tags or a look at the length, or the MAC is not known. Whoever resolves it has
+// nothing left to do but write it.
+void sl_forward_leave_with_care(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_neigh *row,
+                                uint64_t word)
 {
-	struct sl_neigh *row = &fw->neighs->rows[hop];
-	uint64_t word = atomic_load_explicit(&row->mac_word, memory_order_acquire);
-	uint8_t mac[6];
-
-	pkt->out_port = row->port;
-	if (!(word & SL_NEIGH_USABLE)) {
-		pkt->hop = row->address;
-		pkt->verdict = SL_VERDICT_RESOLVE;
+	if (!sl_forward_fit(fw, pkt))
+		return;
+	if (word & SL_NEIGH_USABLE) {
+		forward_leave_by_mac(fw, pkt, row, word);
 		return;
 	}
-	// Tell the main core that this row is in use; a plain load keeps the line shared when it
-	// knows.
-	if (atomic_load_explicit(&row->used, memory_order_relaxed) == 0)
-		atomic_store_explicit(&row->used, 1, memory_order_relaxed);
-	sl_neigh_word_mac(word, mac);
-	sl_rewrite_macs(pkt, fw->port_macs[pkt->out_port], mac);
-	pkt->verdict = SL_VERDICT_SEND;
+	pkt->hop = row->address;
+	pkt->verdict = SL_VERDICT_RESOLVE;
 }
 
 void sl_forward_leave_towards(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_ip *dst,
@@ -82,41 +79,38 @@ void sl_forward_leave_towards(struct sl_forwarder *fw, struct sl_pkt *pkt, const
 	pkt->out_port = route->port;
 	hop = sl_neigh_find(fw->neighs, &pkt->hop, route->port);
 	if (hop == SL_NEIGH_NONE) {
-		pkt->verdict = SL_VERDICT_RESOLVE;
+		if (sl_forward_fit(fw, pkt))
+			pkt->verdict = SL_VERDICT_RESOLVE;
 		return;
 	}
 	if (hop_cache != NULL)
 		*hop_cache = hop;
-	leave_by_hop(fw, pkt, hop);
+	forward_leave_by_hop(fw, pkt, hop);
 }
 
-// SL_NEIGH_NONE when the flow's backend was removed: its flows live on.
-static inline uint16_t backend_hop(const struct sl_forwarder *fw, const struct sl_flow *flow)
+void sl_forward_leave_by(struct sl_forwarder *fw, struct sl_pkt *pkt, uint16_t hop,
+                         const struct sl_ip *dst)
 {
-	const struct sl_snap_backend *be = sl_forward_backend_of(fw, flow);
-
-	return be != NULL ? be->next_hop : SL_NEIGH_NONE;
+	if (hop != SL_NEIGH_NONE)
+		forward_leave_by_hop(fw, pkt, hop);
+	else
+		sl_forward_leave_towards(fw, pkt, dst, NULL);
 }
 
 void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,
                                  const struct sl_flow *flow, const struct sl_ip *backend)
 {
-	const uint16_t hop = backend_hop(fw, flow);
-
-	if (hop != SL_NEIGH_NONE)
-		leave_by_hop(fw, pkt, hop);
-	else
-		sl_forward_leave_towards(fw, pkt, backend, NULL);
+	sl_forward_leave_by(fw, pkt, forward_backend_hop(fw, flow), backend);
 }
 
 // The packet is not changed, so where it goes is only in the flow.
 static void leave_dsr(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_flow *flow)
 {
-	const uint16_t hop = backend_hop(fw, flow);
+	const uint16_t hop = forward_backend_hop(fw, flow);
 	struct sl_tuple to;
 
 	if (hop != SL_NEIGH_NONE) {
-		leave_by_hop(fw, pkt, hop);
+		forward_leave_by_hop(fw, pkt, hop);
 		return;
 	}
 	to = sl_flow_tuple_to_backend(fw->flows, flow);
@@ -126,15 +120,12 @@ static void leave_dsr(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct 
 // The cached hop may have been given to another neighbour since; gateways never are.
 void sl_forward_leave_to_client(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow)
 {
-	if (flow->client_hop != SL_NEIGH_NONE) {
-		const struct sl_neigh *row = &fw->neighs->rows[flow->client_hop];
+	const uint16_t hop = forward_client_hop(fw, flow, &pkt->tuple.dst);
 
-		if (row->is_gateway || sl_ip_equal(&row->address, &pkt->tuple.dst)) {
-			leave_by_hop(fw, pkt, flow->client_hop);
-			return;
-		}
-	}
-	sl_forward_leave_towards(fw, pkt, &pkt->tuple.dst, &flow->client_hop);
+	if (hop != SL_NEIGH_NONE)
+		forward_leave_by_hop(fw, pkt, hop);
+	else
+		sl_forward_leave_towards(fw, pkt, &pkt->tuple.dst, &flow->client_hop);
 }
 
 // The TTL ends here. The packet is as it came; its sender is told if that is allowed.
@@ -148,13 +139,6 @@ void sl_forward_expire(struct sl_forwarder *fw, struct sl_pkt *pkt)
 }
 
 #define PICKED_WAIT_TICKS 4 // a second: a flood would have to come back to all it has invented
-
-// Most packets there are: sl_tcp_next leaves them where they are.
-static inline bool is_midstream(const struct sl_flow *flow, const struct sl_pkt *pkt)
-{
-	return flow->state == SL_FLOW_OPEN &&
-	       !(pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_FIN | SL_TCP_RST));
-}
 
 static void change_over(struct sl_forwarder *fw, const struct sl_flow *flow, bool is_over)
 {
@@ -179,6 +163,21 @@ static void count_rst(struct sl_forwarder *fw, const struct sl_flow *flow)
 		sl_stat_add(&cell->resets, 1);
 }
 
+// What VIPs that keep their clients learn from a flow that leaves its state for next.
+static void track_client(struct sl_forwarder *fw, struct sl_flow *flow, uint8_t next,
+                         const struct sl_pkt *pkt, enum sl_dir dir)
+{
+	const bool was_confirmed = sl_flow_is_confirmed(flow->state);
+
+	if (next == SL_FLOW_ANSWERED)
+		sl_forward_note_syn_ack(flow, pkt);
+	else if (!was_confirmed && sl_flow_is_confirmed(next) && next != SL_FLOW_RESET &&
+	         dir == SL_DIR_C2S)
+		sl_forward_remember(fw, flow, pkt);
+	else if (was_confirmed && sl_flow_is_over(next))
+		sl_forward_remember_end(fw, flow);
+}
+
 static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct sl_flow *flow,
                                                 const struct sl_pkt *pkt, enum sl_dir dir)
 {
@@ -192,6 +191,8 @@ static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct 
 	if (next == old ||
 	    (old == SL_FLOW_PICKED && is_dsr && fw->now - flow->picked_tick < PICKED_WAIT_TICKS))
 		return;
+	if (fw->snap->keeps_clients)
+		track_client(fw, flow, next, pkt, dir);
 	if (sl_flow_is_over(next) != sl_flow_is_over(old)) // a revived flow counts again
 		change_over(fw, flow, sl_flow_is_over(next));
 	sl_flow_set_state(fw->flows, flow, next, fw->now);
@@ -199,32 +200,16 @@ static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct 
 
 // UDP: an answer or a third packet confirms; DSR never sees answers.
 #define UDP_CONFIRM_PKTS 3
-static void track_udp(struct sl_forwarder *fw, struct sl_flow *flow, enum sl_dir dir)
+static void track_udp(struct sl_forwarder *fw, struct sl_flow *flow, const struct sl_pkt *pkt,
+                      enum sl_dir dir)
 {
 	if (flow->state != SL_FLOW_NEW)
 		return;
 	if (dir == SL_DIR_C2S && ++flow->n_udp_pkts < UDP_CONFIRM_PKTS)
 		return;
+	if (fw->snap->keeps_clients)
+		sl_forward_remember(fw, flow, pkt);
 	sl_flow_set_state(fw->flows, flow, SL_FLOW_OPEN, fw->now);
-}
-
-static void count(struct sl_forwarder *fw, const struct sl_flow *flow, const struct sl_pkt *pkt,
-                  enum sl_dir dir)
-{
-	struct sl_stats_backend *be = &fw->backend_stats[flow->backend];
-	struct sl_stats_vip *vip = &fw->vip_stats[flow->vip];
-
-	if (dir == SL_DIR_C2S) {
-		sl_stat_add(&be->c2s_pkts, 1);
-		sl_stat_add(&be->c2s_bytes, pkt->len);
-		sl_stat_add(&vip->c2s_pkts, 1);
-		sl_stat_add(&vip->c2s_bytes, pkt->len);
-	} else {
-		sl_stat_add(&be->s2c_pkts, 1);
-		sl_stat_add(&be->s2c_bytes, pkt->len);
-		sl_stat_add(&vip->s2c_pkts, 1);
-		sl_stat_add(&vip->s2c_bytes, pkt->len);
-	}
 }
 
 static __attribute__((noinline)) void rewrite_any(struct sl_forwarder *fw, struct sl_pkt *pkt,
@@ -271,17 +256,15 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 		sl_forward_expire(fw, pkt);
 		return;
 	}
+	forward_measure(fw, flow, pkt, dir);
 	if (pkt->kind == SL_PKT_TCP) {
-		if ((flow->flags & SL_FLOW_IS_MEASURED) && sl_measure_wants(flow, pkt))
-			sl_measure_pkt(fw->measure, flow, pkt, dir, fw->now_ns);
-		if (!is_midstream(flow, pkt))
+		if (!forward_is_midstream(flow, pkt))
 			track_tcp(fw, flow, pkt, dir);
 	} else if (pkt->kind == SL_PKT_UDP) {
-		track_udp(fw, flow, dir);
+		track_udp(fw, flow, pkt, dir);
 	}
-	if (flow->last_seen != fw->now) // most have it; a line not written need not be written back
-		flow->last_seen = fw->now;
-	count(fw, flow, pkt, dir);
+	forward_touch(flow, fw->now);
+	forward_count(fw, flow, pkt, dir);
 	if (flow->flags & (SL_FLOW_IS_DSR | SL_FLOW_IS_SPLICED)) {
 		if (is_dsr) {
 			leave_as_it_is(fw, pkt, flow);
@@ -310,7 +293,7 @@ static struct sl_tuple reversed(const struct sl_tuple *t)
 
 // The quoted packet is one we sent. Turned round it is a packet of the flow's other direction, and
 // that is how the table knows it (RFC 5508 section 4; RFC 792).
-static void icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt)
+void sl_forward_icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt)
 {
 	struct sl_tuple back = reversed(&pkt->inner);
 	struct sl_tuple outer = pkt->tuple;
@@ -375,8 +358,8 @@ static bool is_new_connection(const struct sl_forwarder *fw, const struct sl_pkt
 	       (flow->state == SL_FLOW_NEW && !takes_flows(fw->snap, flow));
 }
 
-static void decide(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
-                   enum sl_dir dir)
+static __attribute__((noinline)) void decide(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                                             struct sl_flow *flow, enum sl_dir dir)
 {
 	if (flow != NULL && dir == SL_DIR_C2S && is_new_connection(fw, pkt, flow)) {
 		sl_flow_remove(fw->flows, flow);
@@ -414,13 +397,11 @@ void sl_forward_finish(struct sl_forwarder *fw, struct sl_forward_batch *batch)
 		if (unlikely(pkt->is_fragment && pkt->verdict != SL_VERDICT_DECIDE))
 			continue;
 		if (unlikely(pkt->kind == SL_PKT_ICMP_ERROR)) {
-			icmp_error(fw, pkt);
+			sl_forward_icmp_error(fw, pkt);
 			continue;
 		}
 		flow = sl_flow_search_take(fw->flows, &batch->search, i, pkt, &dir);
-		if (likely(flow != NULL && is_midstream(flow, pkt)))
-			sl_forward_hit(fw, pkt, flow, dir);
-		else
+		if (unlikely(flow == NULL || !forward_plain(fw, pkt, flow, dir)))
 			decide(fw, pkt, flow, dir);
 	}
 }

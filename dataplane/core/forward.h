@@ -13,6 +13,7 @@
 //          appliance and every restart agrees on the backend), else dropped as no_flow. A RST never
 //          makes a flow. A flow whose backend was removed keeps going to it.
 // Splice:  a TCP flow with SL_FLOW_IS_SPLICED has its numbers shifted both ways (splice.h).
+// Full:    where no entry can be had, nat and direct return go on without (forward_stateless.c).
 // Time:    now is in flow-table ticks, a parameter.
 // Thread:  everything in struct sl_forwarder belongs to one worker, but for what is marked.
 #ifndef SLUICE_CORE_FORWARD_H
@@ -21,8 +22,10 @@
 #include "flow.h"
 #include "frag.h"
 #include "icmp_make.h"
+#include "links.h"
 #include "measure.h"
 #include "neigh.h"
+#include "persist.h"
 #include "route.h"
 #include "sluice/stats.h"
 #include "snapshot.h"
@@ -45,10 +48,12 @@ struct sl_forwarder {
 	struct sl_flow_table *flows;         // owned by this worker
 	struct sl_frag_table *frags;         // owned by this worker; NULL: fragments are dropped
 	const struct sl_route_table *routes; // fixed
+	const struct sl_links *links;        // fixed; NULL: plain devices, all of one mtu
 	struct sl_neigh_table *neighs;       // main writes
 	const uint32_t *others_load;     // main writes (relaxed): flows on all others, by backend
 	const uint32_t *others_vip_load; // the same by VIP slot, where the VIP has limits.flows
 	struct sl_limits *limits;        // shared by all workers
+	struct sl_persist *persist;      // shared by all workers; NULL: clients are not remembered
 	uint32_t *own_load;         // flows that are not over yet, by backend; main reads (relaxed)
 	uint32_t *own_vip_load;     // the same by VIP slot
 	uint32_t *entries;          // all flows of the table, by backend; main reads (relaxed)
@@ -59,6 +64,7 @@ struct sl_forwarder {
 	const uint8_t (*port_macs)[6];
 	uint64_t steer_seed; // same on all workers
 	uint8_t lane_owner[SL_FORWARD_PORT_LANES];
+	bool is_simple; // no VLANs: what is sent to a port's MAC is that port's
 	// --- per burst ---
 	const struct sl_snapshot *snap; // NULL before the first configuration
 	uint32_t now;
@@ -68,7 +74,8 @@ struct sl_forwarder {
 	struct sl_icmp_bucket errors; // ICMP errors we have made
 	uint32_t least_cursor;        // of weighted and maglev pools at their limit
 	struct sl_toobig_bucket too_bigs;
-	uint16_t next_outer_id;         // of tunnels; steps by n_workers, so that two never agree
+	uint32_t stateless_until; // connections may be about that have no flow for want of room
+	uint16_t next_outer_id;   // of tunnels; steps by n_workers, so that two never agree
 	uint32_t cursors[SL_MAX_POOLS]; // weighted turns and least-connections, by pool row
 	struct sl_forward_sum sums[SL_MAX_POOLS];
 };

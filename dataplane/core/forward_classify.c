@@ -4,6 +4,8 @@
 
 #include "forward_private.h"
 #include "parse.h"
+#include "parse_parts.h"
+#include "parse_plain.h"
 
 static uint16_t owner_of_client(const struct sl_forwarder *fw, const struct sl_ip *ip,
                                 uint16_t port_be, uint8_t proto)
@@ -22,8 +24,8 @@ static bool is_vip_end(const struct sl_forwarder *fw, const struct sl_ip *ip, ui
                        uint8_t proto)
 {
 	return sl_snapshot_has_address(fw->snap, ip) &&
-	       (sl_snapshot_vip(fw->snap, ip, proto, port_be) != NULL ||
-	        !sl_route_is_own_address(fw->routes, ip));
+	       (!sl_route_is_own_address(fw->routes, ip) ||
+	        sl_snapshot_vip(fw->snap, ip, proto, port_be) != NULL);
 }
 
 static uint16_t owner_of_local(const struct sl_forwarder *fw, uint16_t port_be)
@@ -95,12 +97,20 @@ static bool is_ours(const struct sl_forwarder *fw, const struct sl_ip *ip)
 	       sl_route_is_own_address(fw->routes, ip);
 }
 
+static void steer(const struct sl_forwarder *fw, struct sl_pkt *pkt)
+{
+	pkt->owner = pkt->is_fragment ? owner_of_datagram(fw, pkt) : owner_of(fw, pkt);
+	pkt->verdict = pkt->owner == fw->worker ? SL_VERDICT_DECIDE : SL_VERDICT_HANDOFF;
+}
+
 // why: as sl_parse said.
 static __attribute__((noinline)) void classify_any(struct sl_forwarder *fw, struct sl_pkt *pkt,
                                                    int why)
 {
 	bool is_group, is_neighbours;
 
+	if (why < 0 && fw->links != NULL && !sl_links_enter(fw->links, pkt))
+		why = SL_DROP_VLAN;
 	if (why >= 0) {
 		// What was not sent to our MAC is not our business, however odd it looks.
 		if (pkt->len >= 14 && memcmp(pkt->data, fw->port_macs[pkt->in_port], 6) != 0)
@@ -127,24 +137,37 @@ static __attribute__((noinline)) void classify_any(struct sl_forwarder *fw, stru
 		sl_forward_drop(pkt, SL_DROP_NO_VIP);
 	} else {
 		pkt->owner = (uint16_t)fw->worker;
+		pkt->verdict = SL_VERDICT_DECIDE;
 		if (fw->n_workers > 1)
-			pkt->owner =
-				pkt->is_fragment ? owner_of_datagram(fw, pkt) : owner_of(fw, pkt);
-		pkt->verdict = pkt->owner == fw->worker ? SL_VERDICT_DECIDE : SL_VERDICT_HANDOFF;
+			steer(fw, pkt);
 	}
+}
+
+// What nearly all packets are; classify_any says the same of them.
+static inline void classify_plain(struct sl_forwarder *fw, struct sl_pkt *pkt)
+{
+	if (!fw->is_simple || fw->snap == NULL ||
+	    memcmp(pkt->data, fw->port_macs[pkt->in_port], 6) != 0) {
+		classify_any(fw, pkt, SL_PARSED);
+		return;
+	}
+	pkt->owner = (uint16_t)fw->worker;
+	pkt->verdict = SL_VERDICT_DECIDE;
+	if (fw->n_workers > 1)
+		steer(fw, pkt);
 }
 
 void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt)
 {
-	const int why = sl_parse(pkt);
-	const uint8_t *mac = fw->port_macs[pkt->in_port];
+	int why;
 
-	// What nearly all packets are; classify_any says the same of them.
-	if (why < 0 && (pkt->kind == SL_PKT_TCP || pkt->kind == SL_PKT_UDP) &&
-	    memcmp(pkt->data, mac, 6) == 0 && fw->n_workers == 1 && fw->snap != NULL) {
-		pkt->owner = (uint16_t)fw->worker;
-		pkt->verdict = SL_VERDICT_DECIDE;
+	if (__builtin_expect(sl_parse_plain(pkt), 1)) {
+		classify_plain(fw, pkt);
 		return;
 	}
-	classify_any(fw, pkt, why);
+	why = sl_parse_layers(pkt);
+	if (why < 0 && (pkt->kind == SL_PKT_TCP || pkt->kind == SL_PKT_UDP))
+		classify_plain(fw, pkt);
+	else
+		classify_any(fw, pkt, why);
 }

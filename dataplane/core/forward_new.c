@@ -191,7 +191,8 @@ void sl_forward_miss(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		return;
 	}
 	if (why != SL_DROP_COUNT) {
-		sl_forward_drop(pkt, why);
+		if (why != SL_DROP_NO_FLOW || !sl_forward_stateless_rest(fw, pkt, vip))
+			sl_forward_drop(pkt, why);
 		return;
 	}
 	if (!sl_forward_admit(fw, vip, pkt))
@@ -206,8 +207,11 @@ void sl_forward_miss(struct sl_forwarder *fw, struct sl_pkt *pkt)
 	if (flow == NULL && pkt->drop == SL_DROP_NO_PORT &&
 	    fw->snap->pools[vip->pool].forward == SL_FORWARD_NAT)
 		flow = make_elsewhere(fw, pkt, vip);
-	if (flow == NULL)
+	if (flow == NULL) {
+		if (pkt->drop == SL_DROP_TABLE_FULL)
+			sl_forward_stateless(fw, pkt, vip);
 		return;
+	}
 	if (pkt->kind == SL_PKT_TCP && !is_syn(pkt)) { // met in its middle
 		sl_flow_set_state(fw->flows, flow, SL_FLOW_PICKED, fw->now);
 		if (flow->flags & SL_FLOW_IS_DSR)

@@ -126,10 +126,12 @@ static uint16_t walk(const struct sl_forwarder *fw, const struct sl_snap_pool *p
 // full go on from different slots, so its overflow spreads. One client that has filled all it can
 // reach in a large pool (4 slots per member meet nearly all of a small one) goes anywhere, in steps
 // that leave its own full stretch of slots at once.
-static uint16_t pick_source(struct sl_forwarder *fw, const struct sl_snap_pool *pool,
-                            const struct sl_pkt *pkt)
+static uint16_t pick_source(struct sl_forwarder *fw, const struct sl_snap_vip *vip,
+                            const struct sl_snap_pool *pool, const struct sl_pkt *pkt)
 {
-	struct client key = {.address = pkt->tuple.src};
+	struct client key = {.address = vip->persist_s != 0 ? sl_persist_prefix(&pkt->tuple.src,
+	                                                                        vip->persist_bits)
+	                                                    : pkt->tuple.src};
 	struct walk w = {.slot = sl_pick_maglev_slot(pool->n_maglev, hash_client(fw, &key)),
 	                 .step = 1,
 	                 .n_max = 4 * pool->n_members < WALK_MAX ? 4 * pool->n_members : WALK_MAX,
@@ -149,8 +151,13 @@ static uint16_t pick_source(struct sl_forwarder *fw, const struct sl_snap_pool *
 static uint16_t pick_first(struct sl_forwarder *fw, const struct sl_snap_vip *vip,
                            const struct sl_snap_pool *pool, const struct sl_pkt *pkt)
 {
-	if (vip->affinity == SL_AFFINITY_SOURCE)
-		return pick_source(fw, pool, pkt);
+	if (vip->affinity == SL_AFFINITY_SOURCE) {
+		uint16_t backend = vip->persist_s != 0
+		                           ? sl_forward_persisted(fw, vip, &pkt->tuple.src)
+		                           : SL_NO_BACKEND;
+
+		return backend != SL_NO_BACKEND ? backend : pick_source(fw, vip, pool, pkt);
+	}
 	if (vip->affinity == SL_AFFINITY_QUIC_CID)
 		return sl_pick_maglev(pool->maglev, pool->n_maglev, hash_quic(fw, pkt));
 	if (vip->affinity == SL_AFFINITY_FLOW || pool->balance == SL_BALANCE_MAGLEV)
@@ -201,6 +208,50 @@ uint16_t sl_forward_pick(struct sl_forwarder *fw, const struct sl_snap_vip *vip,
 	if (is_limited)
 		*why = SL_DROP_FLOW_LIMIT;
 	return backend;
+}
+
+// By the client, with the weights as chances: from a place that the hash names, each try accepts
+// its member as often as its weight says. No table to build for a case that is to be rare, and a
+// weight that changes moves only clients from or to its own backend.
+#define SAMPLE_TRIES 64
+static uint16_t sample(const struct sl_forwarder *fw, const struct sl_snap_pool *pool,
+                       uint64_t hash)
+{
+	uint32_t at = 0;
+
+	for (uint32_t n = 0; n < SAMPLE_TRIES; n++) {
+		const uint64_t random = sl_mix64(hash + n);
+		const uint32_t least = (uint32_t)((random >> 32) * pool->weight_top_milli >> 32);
+
+		at = (uint32_t)((random & UINT32_MAX) * pool->n_members >> 32);
+		if (least < fw->snap->backends[pool->members[at]].weight_milli)
+			return pool->members[at];
+	}
+	while (fw->snap->backends[pool->members[at]].weight_milli == 0) // some have weight
+		at = at + 1 < pool->n_members ? at + 1 : 0;
+	return pool->members[at];
+}
+
+uint16_t sl_forward_pick_stateless(const struct sl_forwarder *fw, const struct sl_snap_vip *vip,
+                                   const struct sl_pkt *pkt)
+{
+	const struct sl_snap_pool *pool = &fw->snap->pools[vip->pool];
+	struct client client = {.address = pkt->tuple.src};
+	struct sl_quic_cid cid;
+
+	if (vip->affinity == SL_AFFINITY_QUIC_CID && find_cid(pkt, &cid)) {
+		uint16_t backend = sl_quic_backend(&pool->quic, &cid);
+
+		if (backend != SL_NO_BACKEND)
+			return backend;
+	}
+	if (!pool->has_capacity)
+		return SL_NO_BACKEND;
+	if (pool->maglev == NULL)
+		return sample(fw, pool, hash_flow(fw, pkt));
+	return sl_pick_maglev(pool->maglev, pool->n_maglev,
+	                      vip->affinity == SL_AFFINITY_SOURCE ? hash_client(fw, &client)
+	                                                          : hash_flow(fw, pkt));
 }
 
 bool sl_forward_is_agreed(const struct sl_forwarder *fw, const struct sl_snap_vip *vip)

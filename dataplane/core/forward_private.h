@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Between the parts of the forwarder: whose a packet is (forward_classify.c), packets of known
 // flows (forward.c), the making of new ones (forward_new.c, forward_pick.c), tunnels
-// (forward_tunnel.c), connections whose ends count differently (forward_splice.c).
+// (forward_tunnel.c), packets for whose flow there is no room (forward_stateless.c), connections
+// whose ends count differently (forward_splice.c).
 #ifndef SLUICE_CORE_FORWARD_PRIVATE_H
 #define SLUICE_CORE_FORWARD_PRIVATE_H
 
@@ -45,6 +46,17 @@ bool sl_forward_is_at_limit(const struct sl_forwarder *fw, const struct sl_snap_
 bool sl_forward_take_rate(struct sl_forwarder *fw, const struct sl_snap_pool *pool,
                           uint16_t backend);
 
+// forward_persist.c, of VIPs that keep clients. The backend of a client's last flow, if that takes
+// new ones; SL_NO_BACKEND else.
+uint16_t sl_forward_persisted(struct sl_forwarder *fw, const struct sl_snap_vip *vip,
+                              const struct sl_ip *client);
+
+// While some VIP keeps clients, of all flows: the backend's SYN-ACK passes; this packet has
+// confirmed the flow; it was confirmed and is over.
+void sl_forward_note_syn_ack(struct sl_flow *flow, const struct sl_pkt *pkt);
+void sl_forward_remember(struct sl_forwarder *fw, struct sl_flow *flow, const struct sl_pkt *pkt);
+void sl_forward_remember_end(struct sl_forwarder *fw, const struct sl_flow *flow);
+
 // One flow more or less on its backend and VIP, for least-connections, limits and operators.
 void sl_forward_load(struct sl_forwarder *fw, const struct sl_flow *flow, int32_t change);
 
@@ -64,6 +76,12 @@ static inline const struct sl_snap_backend *sl_forward_backend_of(const struct s
 // "too big", or drop. pkt->hash is that of the flow's tuple.
 void sl_forward_through_tunnel(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow);
 
+// forward.c: the packet is an ICMP error about one we sent.
+void sl_forward_icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt);
+
+// forward_leave.c: make the packet what out_port carries. False when it does not leave there; its
+// verdict is set then.
+bool sl_forward_fit(struct sl_forwarder *fw, struct sl_pkt *pkt);
 // forward_splice.c: a packet of a flow with SL_FLOW_IS_SPLICED, as it came: its numbers become
 // those of its receiver. False when it ends here: its verdict is set.
 bool sl_forward_splice(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
@@ -81,6 +99,32 @@ void sl_forward_splice_quote(struct sl_pkt *pkt, const struct sl_flow *flow, enu
 void sl_forward_refuse_too_big(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
                                uint16_t mtu_bytes);
 
+// forward.c: the next hop's port needs care (links.h), or its MAC is not known.
+void sl_forward_leave_with_care(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_neigh *row,
+                                uint64_t word);
+
+// The same without a flow, to this backend.
+void sl_forward_into_tunnel(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                            const struct sl_snap_backend *be, bool is_gue);
+
+// forward_stateless.c: there is no room for a flow, so the packet goes where its hash says, if its
+// service can do without (else it is dropped as table_full).
+void sl_forward_stateless(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                          const struct sl_snap_vip *vip);
+
+// Nobody has this packet's flow, and it may make none: does it belong to a connection that was
+// forwarded that way (vip: the service it goes to, or NULL)? True when it was, its verdict is set.
+bool sl_forward_stateless_rest(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                               const struct sl_snap_vip *vip);
+
+// forward_pick.c: the same backend for every packet of a connection, as long as weights stay; no
+// limit leads away from it. SL_NO_BACKEND when none takes new flows.
+uint16_t sl_forward_pick_stateless(const struct sl_forwarder *fw, const struct sl_snap_vip *vip,
+                                   const struct sl_pkt *pkt);
+
+// By hop, a row of neighbours, or SL_NEIGH_NONE: by the route to dst.
+void sl_forward_leave_by(struct sl_forwarder *fw, struct sl_pkt *pkt, uint16_t hop,
+                         const struct sl_ip *dst);
 void sl_forward_leave_to_client(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow);
 void sl_forward_leave_to_backend(struct sl_forwarder *fw, struct sl_pkt *pkt,
                                  const struct sl_flow *flow, const struct sl_ip *backend);

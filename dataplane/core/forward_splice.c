@@ -45,6 +45,22 @@ static uint32_t header_bytes(const struct sl_flow *flow)
 	return (flow->splice & SL_SPLICE_WORDS) * 4u;
 }
 
+// What the client counts of the backend's stream less what the backend counts.
+static uint32_t s2c_delta(const struct sl_flow *flow)
+{
+	return flow->splice & SL_SPLICE_DELTA ? flow->s2c_delta : 0;
+}
+
+static bool is_settled(const struct sl_flow *flow)
+{
+	return (flow->splice & SL_SPLICE_PROGRESS) == SL_SPLICE_SETTLED;
+}
+
+static void advance(struct sl_flow *flow, enum sl_flow_splice progress)
+{
+	flow->splice = (uint8_t)((flow->splice & ~SL_SPLICE_PROGRESS) | progress);
+}
+
 static uint32_t stream_start(const struct sl_flow *flow)
 {
 	return flow->syn_seq + 1;
@@ -90,7 +106,7 @@ static bool insert_header(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl
 		sl_forward_drop(pkt, SL_DROP_NO_HEADROOM);
 		return false;
 	}
-	flow->splice |= SL_SPLICE_SENT;
+	advance(flow, SL_SPLICE_SENT);
 	return true;
 }
 
@@ -123,8 +139,8 @@ static bool syn_c2s(struct sl_pkt *pkt, const struct sl_flow *flow)
 // start.
 static uint32_t seq_delta_c2s(const struct sl_pkt *pkt, const struct sl_flow *flow)
 {
-	const bool is_first = pkt->tcp_seq == stream_start(flow) &&
-	                      !(flow->splice & (SL_SPLICE_HAS_PEER | SL_SPLICE_SENT));
+	const bool is_first =
+		pkt->tcp_seq == stream_start(flow) && !(flow->splice & SL_SPLICE_PROGRESS);
 
 	return is_first && (pkt->tcp_flags & SL_TCP_RST) ? 0 : header_bytes(flow);
 }
@@ -134,7 +150,7 @@ static __attribute__((noinline)) bool from_client(struct sl_forwarder *fw, struc
 {
 	const bool is_young = !(flow->splice & SL_SPLICE_HAS_PEER);
 	const bool is_rst = (pkt->tcp_flags & SL_TCP_RST) != 0;
-	struct sl_splice by = {.ack_delta = -flow->s2c_delta};
+	struct sl_splice by = {.ack_delta = -s2c_delta(flow)};
 
 	if (pkt->tcp_flags & SL_TCP_SYN)
 		return syn_c2s(pkt, flow);
@@ -161,19 +177,19 @@ static void note_answer(const struct sl_pkt *pkt, struct sl_flow *flow, uint32_t
 	int32_t n_acked;
 
 	if (pkt->tcp_flags & SL_TCP_SYN) {
-		if (!(flow->splice & (SL_SPLICE_SENT | SL_SPLICE_HAS_PEER)))
+		if (!(flow->splice & SL_SPLICE_PROGRESS))
 			flow->syn_seq = ack - 1;
 		return;
 	}
-	if (flow->splice & SL_SPLICE_SETTLED)
+	if (is_settled(flow))
 		return;
 	n_acked = (int32_t)(ack - stream_start(flow));
-	if (n_acked >= (int32_t)header_bytes(flow))
-		flow->splice |= SL_SPLICE_HAS_PEER;
-	else if (n_acked == 0)
-		flow->splice &= (uint8_t)~SL_SPLICE_SENT;
 	if (n_acked >= (int32_t)(header_bytes(flow) + SETTLED_BYTES))
-		flow->splice |= SL_SPLICE_SETTLED;
+		advance(flow, SL_SPLICE_SETTLED);
+	else if (n_acked >= (int32_t)header_bytes(flow))
+		advance(flow, SL_SPLICE_HAS_PEER);
+	else if (n_acked == 0 && !(flow->splice & SL_SPLICE_HAS_PEER))
+		advance(flow, 0); // it asks for the header
 }
 
 // The client's packets will be longer behind us than it knows.
@@ -195,18 +211,18 @@ static __attribute__((noinline)) void from_backend(struct sl_forwarder *fw, stru
 {
 	const uint32_t n_bytes = header_bytes(flow);
 	const uint32_t ack = sl_load32_host(pkt->data + pkt->l4_off + SL_TCP_OFF_ACK);
-	struct sl_splice by = {.seq_delta = flow->s2c_delta, .ack_delta = -n_bytes};
+	struct sl_splice by = {.seq_delta = s2c_delta(flow), .ack_delta = -n_bytes};
 
 	if (pkt->tcp_flags & SL_TCP_SYN)
 		announce_less(fw, pkt, flow);
 	if (n_bytes != 0) {
 		if (pkt->tcp_flags & SL_TCP_ACK)
 			note_answer(pkt, flow, ack);
-		by.has_floor = !(flow->splice & SL_SPLICE_SETTLED);
+		by.has_floor = !is_settled(flow);
 		by.ack_floor = stream_start(flow);
 	} else if (!(pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_RST))) {
-		flow->splice |= SL_SPLICE_HAS_PEER;
-		if (flow->s2c_delta == 0) // nothing is left to do
+		advance(flow, SL_SPLICE_HAS_PEER);
+		if (by.seq_delta == 0) // nothing is left to do
 			flow->flags &= (uint8_t)~SL_FLOW_IS_SPLICED;
 	}
 	if (by.seq_delta != 0 || by.ack_delta != 0)
@@ -229,7 +245,7 @@ bool sl_forward_splice(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_fl
 {
 	if (pkt->kind != SL_PKT_TCP) // a later fragment has no numbers
 		return true;
-	if (flow->splice == 0 && flow->s2c_delta == 0) {
+	if (flow->splice == 0) {
 		watch_start(pkt, flow, dir);
 		return true;
 	}
@@ -262,12 +278,11 @@ void sl_forward_splice_quote(struct sl_pkt *pkt, const struct sl_flow *flow, enu
 	if (pkt->inner.proto != IPPROTO_TCP)
 		return;
 	if (dir == SL_DIR_C2S) { // about what the backend sent
-		sl_splice_quote(pkt, -flow->s2c_delta);
+		sl_splice_quote(pkt, -s2c_delta(flow));
 		return;
 	}
 	seq = sl_load32_host(pkt->data + pkt->inner_l4_off + SL_TCP_OFF_SEQ);
-	if (!(flow->splice & SL_SPLICE_SETTLED) &&
-	    (int32_t)(seq - stream_start(flow)) < (int32_t)n_bytes) {
+	if (!is_settled(flow) && (int32_t)(seq - stream_start(flow)) < (int32_t)n_bytes) {
 		if (seq == stream_start(flow) && n_bytes != 0)
 			take_from_mtu(pkt, (uint16_t)n_bytes);
 		return; // the SYN, or with the header: the client counts the same

@@ -13,17 +13,13 @@ struct tunnel {
 	uint8_t mtu_guard;
 };
 
-// From the snapshot; from the routes for a backend that is no longer configured, whose flows live
-// on. false without a route.
-static bool find_tunnel(const struct sl_forwarder *fw, const struct sl_flow *flow,
+// From the snapshot; from the routes for a backend that is no longer configured (NULL), whose flows
+// live on. false without a route.
+static bool find_tunnel(const struct sl_forwarder *fw, const struct sl_snap_backend *be,
                         struct tunnel *tunnel)
 {
-	const struct sl_tuple to = sl_flow_tuple_to_backend(fw->flows, flow);
-	const bool is_gue = (flow->flags & SL_FLOW_IS_GUE) != 0;
-	const struct sl_snap_backend *be = sl_forward_backend_of(fw, flow);
 	uint16_t mtu_bytes;
 
-	tunnel->outer = (struct sl_encap){.dst = to.dst, .is_gue = is_gue};
 	tunnel->mtu_guard = SL_MTU_GUARD_BOTH;
 	if (be != NULL && be->mtu_bytes != 0) {
 		tunnel->outer.src = be->tunnel_source;
@@ -31,7 +27,8 @@ static bool find_tunnel(const struct sl_forwarder *fw, const struct sl_flow *flo
 		mtu_bytes = be->mtu_bytes;
 	} else {
 		struct sl_ip next_hop;
-		const struct sl_route *route = sl_route_find(fw->routes, &to.dst, &next_hop);
+		const struct sl_route *route =
+			sl_route_find(fw->routes, &tunnel->outer.dst, &next_hop);
 
 		if (route == NULL)
 			return false;
@@ -39,7 +36,8 @@ static bool find_tunnel(const struct sl_forwarder *fw, const struct sl_flow *flo
 		mtu_bytes = route->mtu_bytes;
 	}
 	tunnel->inner_mtu_bytes =
-		(uint16_t)(mtu_bytes - sl_encap_overhead_bytes(is_gue, !sl_ip_is_v4(&to.dst)));
+		(uint16_t)(mtu_bytes - sl_encap_overhead_bytes(tunnel->outer.is_gue,
+	                                                       !sl_ip_is_v4(&tunnel->outer.dst)));
 	return true;
 }
 
@@ -54,14 +52,17 @@ void sl_forward_refuse_too_big(struct sl_forwarder *fw, struct sl_pkt *pkt, stru
 	sl_stat_add(&fw->stats->drops[SL_DROP_TOO_BIG], 1);
 	sl_stat_add(&fw->stats->generated_pkts, 1);
 	sl_toobig_make(pkt, mtu_bytes);
-	sl_forward_leave_to_client(fw, pkt, flow);
+	if (flow != NULL)
+		sl_forward_leave_to_client(fw, pkt, flow);
+	else
+		sl_forward_leave_towards(fw, pkt, &pkt->tuple.dst, NULL);
 }
 
-void sl_forward_through_tunnel(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow)
+// outer of the tunnel is filled but for its source; flow is NULL when there is none.
+static void enter(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
+                  const struct sl_snap_backend *be, struct tunnel *tunnel)
 {
-	struct tunnel tunnel;
-
-	if (!find_tunnel(fw, flow, &tunnel)) {
+	if (!find_tunnel(fw, be, tunnel)) {
 		sl_forward_drop(pkt, SL_DROP_NO_ROUTE);
 		return;
 	}
@@ -69,22 +70,39 @@ void sl_forward_through_tunnel(struct sl_forwarder *fw, struct sl_pkt *pkt, stru
 		sl_forward_drop(pkt, SL_DROP_TTL);
 		return;
 	}
-	if (sl_encap_inner_bytes(pkt) > tunnel.inner_mtu_bytes) {
-		if (tunnel.mtu_guard == SL_MTU_GUARD_CLAMP_MSS)
+	if (sl_encap_inner_bytes(pkt) > tunnel->inner_mtu_bytes) {
+		if (tunnel->mtu_guard == SL_MTU_GUARD_CLAMP_MSS)
 			sl_forward_drop(pkt, SL_DROP_TOO_BIG);
 		else
-			sl_forward_refuse_too_big(fw, pkt, flow, tunnel.inner_mtu_bytes);
+			sl_forward_refuse_too_big(fw, pkt, flow, tunnel->inner_mtu_bytes);
 		return;
 	}
 	sl_rewrite_ttl(pkt);
-	if (tunnel.mtu_guard != SL_MTU_GUARD_TOO_BIG)
-		sl_mss_clamp(pkt, sl_mss_of_mtu(tunnel.inner_mtu_bytes, pkt->is_v6));
-	tunnel.outer.hash = pkt->hash;
-	tunnel.outer.id = fw->next_outer_id;
+	if (tunnel->mtu_guard != SL_MTU_GUARD_TOO_BIG)
+		sl_mss_clamp(pkt, sl_mss_of_mtu(tunnel->inner_mtu_bytes, pkt->is_v6));
+	tunnel->outer.hash = pkt->hash;
+	tunnel->outer.id = fw->next_outer_id;
 	fw->next_outer_id = (uint16_t)(fw->next_outer_id + fw->n_workers);
-	if (!sl_encap_push(pkt, &tunnel.outer)) {
+	if (!sl_encap_push(pkt, &tunnel->outer)) {
 		sl_forward_drop(pkt, SL_DROP_NO_HEADROOM);
 		return;
 	}
-	sl_forward_leave_to_backend(fw, pkt, flow, &tunnel.outer.dst);
+	sl_forward_leave_by(fw, pkt, be != NULL ? be->next_hop : SL_NEIGH_NONE, &tunnel->outer.dst);
+}
+
+void sl_forward_through_tunnel(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow)
+{
+	const struct sl_tuple to = sl_flow_tuple_to_backend(fw->flows, flow);
+	struct tunnel tunnel = {
+		.outer = {.dst = to.dst, .is_gue = (flow->flags & SL_FLOW_IS_GUE) != 0}};
+
+	enter(fw, pkt, flow, sl_forward_backend_of(fw, flow), &tunnel);
+}
+
+void sl_forward_into_tunnel(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                            const struct sl_snap_backend *be, bool is_gue)
+{
+	struct tunnel tunnel = {.outer = {.dst = be->address, .is_gue = is_gue}};
+
+	enter(fw, pkt, NULL, be, &tunnel);
 }

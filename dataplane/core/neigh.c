@@ -185,13 +185,14 @@ static bool is_host_mac(const uint8_t mac[6])
 	return (mac[0] & 1) == 0 && memcmp(mac, zero, sizeof(zero)) != 0;
 }
 
-static uint64_t usable_word(const uint8_t mac[6])
+static uint64_t usable_word(const struct sl_neigh_table *nt, uint16_t port, const uint8_t mac[6])
 {
 	uint64_t word = 0;
 
 	for (int i = 0; i < 6; i++)
 		word = word << 8 | mac[i];
-	return word | SL_NEIGH_USABLE;
+	word |= SL_NEIGH_USABLE;
+	return nt->careful_ports >> port & 1 ? word : word | SL_NEIGH_DIRECT;
 }
 
 static void enter(struct sl_neigh *row, enum sl_neigh_state state, uint64_t now_ns)
@@ -205,7 +206,7 @@ uint16_t sl_neigh_learn(struct sl_neigh_table *nt, const struct sl_ip *address, 
                         const uint8_t mac[6], bool is_solicited, uint64_t now_ns)
 {
 	uint16_t number = sl_neigh_find(nt, address, port);
-	uint64_t word = usable_word(mac);
+	uint64_t word = usable_word(nt, port, mac);
 	struct sl_neigh *row;
 	bool is_news;
 

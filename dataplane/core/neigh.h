@@ -27,6 +27,7 @@
 #define SL_NEIGH_MAX_HELD 3
 #define SL_NEIGH_NONE     UINT16_MAX
 #define SL_NEIGH_USABLE   (UINT64_C(1) << 48)
+#define SL_NEIGH_DIRECT   (UINT64_C(1) << 49) // usable, and the port needs no care (links.h)
 
 enum sl_neigh_state {
 	SL_NEIGH_FREE,
@@ -54,9 +55,10 @@ struct sl_neigh_table {
 	// Caller's, SL_NEIGH_INDEX_SLOTS: open addressing by address and port; main writes, workers
 	// read.
 	_Atomic uint32_t *index;
-	uint32_t n_rows; // rows ever used; the rest of the array was never touched
-	uint32_t n_free; // of those, free again
-	uint32_t cursor; // where the search for a free row goes on
+	uint32_t n_rows;        // rows ever used; the rest of the array was never touched
+	uint32_t n_free;        // of those, free again
+	uint64_t careful_ports; // a bit each; set before workers run
+	uint32_t cursor;        // where the search for a free row goes on
 	uint64_t seed;
 };
 #define SL_NEIGH_INDEX_SLOTS (4 * SL_NEIGH_MAX)

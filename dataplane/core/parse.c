@@ -4,15 +4,11 @@
 #include <endian.h>
 
 #include "parse_parts.h"
+#include "parse_plain.h"
 
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-// First octets (RFC 6890): "this network", loopback, and multicast up to limited broadcast.
-#define V4_PLAIN            0x45 // version 4, header of 5 words
-#define V4_THIS_NETWORK     0
-#define V4_LOOPBACK         127
-#define V4_MULTICAST        224
 #define V6_MULTICAST        0xff
 #define TCP_MIN_DATA_OFFSET (SL_TCP_BYTES / 4)
 
@@ -82,14 +78,6 @@ int sl_parse_l4(struct sl_pkt *pkt)
 	return parse_l4(pkt);
 }
 
-static inline bool is_martian_v4(const uint8_t *l3)
-{
-	const uint8_t src = l3[SL_IPV4_OFF_SRC], dst = l3[SL_IPV4_OFF_DST];
-
-	return src >= V4_MULTICAST || src == V4_THIS_NETWORK || src == V4_LOOPBACK ||
-	       dst == V4_THIS_NETWORK || dst == V4_LOOPBACK;
-}
-
 static int parse_fragment_v4(struct sl_pkt *pkt, const uint8_t *l3)
 {
 	const uint16_t frag = sl_load16_host(l3 + SL_IPV4_OFF_FRAG);
@@ -116,7 +104,7 @@ static inline int parse_v4(struct sl_pkt *pkt)
 		return SL_DROP_BAD_HEADER;
 	if (unlikely(total_bytes > room))
 		return SL_DROP_TRUNCATED;
-	if (unlikely(is_martian_v4(l3)))
+	if (unlikely(sl_parse_is_martian_v4(l3)))
 		return SL_DROP_BAD_ADDRESS;
 	if (unlikely(header_bytes > SL_IPV4_BYTES)) {
 		drop = sl_parse_ipv4_options(l3 + SL_IPV4_BYTES, header_bytes - SL_IPV4_BYTES);
@@ -206,57 +194,12 @@ static inline int parse_v6(struct sl_pkt *pkt)
 	return drop;
 }
 
-// What nearly every packet is: IPv4 without options or fragmentation, TCP, no VLAN. false says
-// nothing about the packet: the way through the layers then finds what it is, or the reason to drop
-// it.
-static inline bool parse_plain(struct sl_pkt *pkt)
-{
-	const uint8_t *l3 = pkt->data + SL_ETH_BYTES, *l4 = l3 + SL_IPV4_BYTES;
-	uint32_t total_bytes, data_bytes;
-	uint64_t rest;
-
-	if (unlikely(pkt->len < SL_ETH_BYTES + SL_IPV4_BYTES + SL_TCP_BYTES))
-		return false;
-	total_bytes = sl_load16_host(l3 + SL_IPV4_OFF_TOTAL);
-	data_bytes = (l4[SL_TCP_OFF_DATA] >> 4) * 4u;
-	if (unlikely(sl_load16(pkt->data + SL_ETH_OFF_TYPE) != htons(SL_ETHERTYPE_IPV4) ||
-	             l3[0] != V4_PLAIN || l3[SL_IPV4_OFF_PROTO] != IPPROTO_TCP ||
-	             (sl_load16(l3 + SL_IPV4_OFF_FRAG) &
-	              htons(SL_IPV4_FRAG_MASK | SL_IPV4_FRAG_MORE)) != 0 ||
-	             total_bytes > pkt->len - SL_ETH_BYTES || data_bytes < SL_TCP_BYTES ||
-	             data_bytes + SL_IPV4_BYTES > total_bytes || is_martian_v4(l3)))
-		return false;
-	pkt->kind = SL_PKT_TCP;
-	pkt->is_v6 = false;
-	pkt->ttl = l3[SL_IPV4_OFF_TTL];
-	pkt->n_vlans = 0;
-	pkt->tcp_flags = l4[SL_TCP_OFF_FLAGS];
-	pkt->icmp_type = 0;
-	pkt->is_fragment = false;
-	pkt->has_passed_frag = false;
-	pkt->wants_error = false;
-	pkt->l3_off = SL_ETH_BYTES;
-	pkt->l4_off = SL_ETH_BYTES + SL_IPV4_BYTES;
-	pkt->l4_bytes = (uint16_t)(total_bytes - SL_IPV4_BYTES);
-	pkt->payload_off = (uint16_t)(SL_ETH_BYTES + SL_IPV4_BYTES + data_bytes);
-	pkt->tcp_seq = sl_load32_host(l4 + SL_TCP_OFF_SEQ);
-	pkt->tuple.src = sl_ip_from_v4(sl_load32(l3 + SL_IPV4_OFF_SRC));
-	pkt->tuple.dst = sl_ip_from_v4(sl_load32(l3 + SL_IPV4_OFF_DST));
-	// Ports, protocol and zeros in one store: they are read as one word soon.
-	rest = htole64(le32toh(sl_load32(l4)) | (uint64_t)IPPROTO_TCP << 32);
-	memcpy(&pkt->tuple.sport_be, &rest, sizeof(rest));
-	return true;
-}
-_Static_assert(offsetof(struct sl_tuple, proto) == offsetof(struct sl_tuple, sport_be) + 4 &&
-                       sizeof(struct sl_tuple) == offsetof(struct sl_tuple, sport_be) + 8,
-               "the last word of a tuple");
-
 static inline bool is_vlan_tag(uint16_t ethertype)
 {
 	return ethertype == SL_ETHERTYPE_VLAN || ethertype == SL_ETHERTYPE_SVLAN;
 }
 
-static __attribute__((noinline)) int parse_layers(struct sl_pkt *pkt)
+int sl_parse_layers(struct sl_pkt *pkt)
 {
 	uint32_t l3_off = SL_ETH_BYTES;
 	uint16_t ethertype;
@@ -293,7 +236,5 @@ static __attribute__((noinline)) int parse_layers(struct sl_pkt *pkt)
 
 int sl_parse(struct sl_pkt *pkt)
 {
-	if (likely(parse_plain(pkt)))
-		return SL_PARSED;
-	return parse_layers(pkt);
+	return sl_parse_plain(pkt) ? SL_PARSED : sl_parse_layers(pkt);
 }

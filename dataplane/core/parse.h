@@ -40,4 +40,7 @@
 
 int sl_parse(struct sl_pkt *pkt);
 
+// The same of what is not plain (parse_plain.h), and of what is.
+int sl_parse_layers(struct sl_pkt *pkt);
+
 #endif

@@ -60,27 +60,27 @@ struct sl_pkt {
 	// from sl_parse
 	uint8_t kind; // enum sl_pkt_kind
 	bool is_v6;
-	uint8_t ttl;
 	uint8_t n_vlans;
-	uint8_t tcp_flags;
 	uint8_t icmp_type;
 	// The packet is a part of a datagram: the first (kind TCP or UDP) or a later one (kind
 	// FRAGMENT). The frag_ fields are set only then.
 	bool is_fragment;
 	bool has_more_fragments;
+	bool has_passed_frag; // a fragment that was at its datagram's worker (frag.h)
+	bool wants_error;     // verdict SLOW: tell its sender why (drop) it ends here (icmp_make.h)
 	uint16_t l3_off;
 	uint16_t l4_off;
+	uint8_t ttl;
+	uint8_t tcp_flags;
 	uint16_t l4_bytes; // L4 header and payload, by the IP header
 	uint16_t payload_off;
+	uint16_t owner;   // worker
 	uint32_t tcp_seq; // host order
 	// decision
 	uint8_t verdict; // enum sl_verdict
 	uint8_t drop;    // enum sl_drop
 	uint16_t out_port;
-	uint16_t owner;       // worker
-	bool has_passed_frag; // a fragment that was at its datagram's worker (frag.h)
-	bool wants_error;     // verdict SLOW: tell its sender why (drop) it ends here (icmp_make.h)
-	uint64_t hash;        // of tuple, between the two passes over a burst
+	uint64_t hash; // of tuple, between the two passes over a burst
 	struct sl_tuple tuple;
 	// --- seldom ---
 	struct sl_ip hop;      // next hop, when its MAC is not known

@@ -23,6 +23,7 @@ struct fixed {
 	struct sl_quic_config *quics;   // by quic row
 	struct sl_quic_server *servers; // by backend row; a pool's are a run of it
 	bool *has_affinity;             // by pool row: some VIP needs its maglev table
+	bool keeps_clients;             // some VIP has persistence
 };
 
 // The snapshot and what it owns, alone or with others. The public part comes first: readers only
@@ -176,15 +177,20 @@ static int fill_vips(struct fixed *f, const struct sl_snap_inputs *in)
 			.port_last = row->port_last,
 			.proto = row->proto,
 			.affinity = row->affinity,
+			.persist_bits = row->persist_bits,
+			.persist_s = row->persist_s,
 			.is_measured = row->is_measured != 0,
 			.limit_flows = row->limit_flows,
 			.rate = sl_limit_rate_of(row->limit_new_flows_per_s),
 			.source_rate = sl_limit_rate_of(row->source_new_flows_per_s),
 		};
 		f->has_affinity[row->pool] |= row->affinity != SL_AFFINITY_NONE;
+		f->keeps_clients |= row->persist_s != 0;
 	}
 	err = fill_acls(f, in->config);
-	return err != 0 ? err : snap_index_init(&f->index, f->vips, in->config->n_vips);
+	if (err == 0)
+		err = snap_index_init(&f->index, f->vips, in->config->n_vips);
+	return err != 0 ? err : snap_index_add_speakers(&f->index, f->vips, in->config);
 }
 
 // A backend that no route leads to keeps MTU 0; its packets end as no_route.
@@ -332,6 +338,7 @@ static void show(struct store *s)
 	s->snap.pools = s->pools;
 	s->snap.backends = s->backends;
 	s->snap.private = &s->fixed->index;
+	s->snap.keeps_clients = s->fixed->keeps_clients;
 }
 
 struct sl_snapshot *sl_snapshot_build(const struct sl_snap_inputs *in)

@@ -50,6 +50,7 @@ struct sl_snap_pool {
 	const uint16_t *maglev; // balance maglev, or a VIP with affinity leads here; else NULL
 	uint32_t n_maglev;
 	uint64_t weights_milli;    // of all members
+	uint32_t weight_top_milli; // the greatest, rounded up to 2^n - 1
 	struct sl_limit_rate rate; // of new flows, per backend
 	uint32_t row;              // for per-worker cursors
 	struct sl_quic_pool quic;
@@ -63,18 +64,19 @@ struct sl_snap_vip {
 	uint16_t port_first, port_last; // host order
 	uint8_t proto;
 	uint8_t affinity; // enum sl_affinity
-	bool is_measured; // phases and latency of its TCP flows
-	uint8_t zero;
+	uint8_t persist_bits;
+	bool is_measured;     // phases and latency of its TCP flows
 	uint32_t limit_flows; // 0 = none
 	struct sl_limit_rate rate, source_rate;
 	const struct sl_acl_range *acl;
-	uint32_t n_acl; // 0 admits everybody
-	uint32_t zero2;
+	uint32_t n_acl;     // 0 admits everybody
+	uint32_t persist_s; // 0 = none
 };
 
 struct sl_snapshot {
 	uint64_t generation;
 	uint64_t epoch;
+	bool keeps_clients; // some VIP has persistence
 	uint32_t n_vips, n_pools, n_members;
 	uint32_t n_backends; // highest index in use + 1
 	const struct sl_snap_vip *vips;
@@ -107,6 +109,12 @@ void sl_snapshot_free(struct sl_snapshot *snap);
 // NULL when no service matches. port in packet order.
 const struct sl_snap_vip *sl_snapshot_vip(const struct sl_snapshot *snap, const struct sl_ip *dst,
                                           uint8_t proto, uint16_t dport_be);
+
+// Whose answer a packet from here is, of the services with nat, and from which port they speak.
+// NULL when it is nobody's or could be that of more than one.
+const struct sl_snap_vip *sl_snapshot_speaker(const struct sl_snapshot *snap,
+                                              const struct sl_ip *src, uint8_t proto,
+                                              uint16_t sport_be, uint16_t *vip_port_be);
 
 // Is this address a VIP on any port or protocol (echo, ARP, steering)?
 bool sl_snapshot_has_address(const struct sl_snapshot *snap, const struct sl_ip *ip);

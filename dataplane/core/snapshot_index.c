@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 // VIPs are chosen by the operator, so a plain mixer does: nobody else can pile up a chain.
-static uint32_t hash_service(const struct sl_ip *ip, uint8_t proto, uint16_t port)
+uint32_t snap_hash_service(const struct sl_ip *ip, uint8_t proto, uint16_t port)
 {
 	uint64_t words[2];
 
@@ -25,7 +25,7 @@ static uint32_t width(const struct sl_snap_vip *v)
 	return (uint32_t)v->port_last - v->port_first;
 }
 
-static int table_init(struct snap_table *t, uint32_t n)
+int snap_table_init(struct snap_table *t, uint32_t n)
 {
 	uint32_t n_cells = 2;
 
@@ -36,7 +36,7 @@ static int table_init(struct snap_table *t, uint32_t n)
 	return t->cells != NULL ? 0 : -ENOMEM;
 }
 
-static void table_put(struct snap_table *t, uint32_t hash, uint32_t number)
+void snap_table_put(struct snap_table *t, uint32_t hash, uint32_t number)
 {
 	uint32_t at = hash & t->mask;
 
@@ -78,7 +78,8 @@ static void group_ranges(struct snap_index *index, const struct sl_snap_vip *vip
 			continue;
 		}
 		index->runs[n_groups] = (struct snap_group){.first = i, .n = 1};
-		table_put(&index->groups, hash_service(&v->address, v->proto, 0), n_groups);
+		snap_table_put(&index->groups, snap_hash_service(&v->address, v->proto, 0),
+		               n_groups);
 		n_groups++;
 	}
 }
@@ -86,7 +87,7 @@ static void group_ranges(struct snap_index *index, const struct sl_snap_vip *vip
 static bool has_address(const struct snap_index *index, const struct sl_snap_vip *vips,
                         const struct sl_ip *ip)
 {
-	uint32_t at = hash_service(ip, 0, 0) & index->addresses.mask;
+	uint32_t at = snap_hash_service(ip, 0, 0) & index->addresses.mask;
 
 	for (; index->addresses.cells[at] != 0; at = (at + 1) & index->addresses.mask) {
 		if (sl_ip_equal(&vips[index->addresses.cells[at] - 1].address, ip))
@@ -101,19 +102,21 @@ int snap_index_init(struct snap_index *index, const struct sl_snap_vip *vips, ui
 
 	index->runs = calloc(n_vips + 1, sizeof(*index->runs));
 	index->order = calloc(n_vips + 1, sizeof(*index->order));
-	if (index->runs == NULL || index->order == NULL || table_init(&index->exact, n_vips) < 0 ||
-	    table_init(&index->groups, n_vips) < 0 || table_init(&index->addresses, n_vips) < 0)
+	if (index->runs == NULL || index->order == NULL ||
+	    snap_table_init(&index->exact, n_vips) < 0 ||
+	    snap_table_init(&index->groups, n_vips) < 0 ||
+	    snap_table_init(&index->addresses, n_vips) < 0)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n_vips; i++) {
 		const struct sl_snap_vip *v = &vips[i];
 
 		if (is_single_port(v))
-			table_put(&index->exact, hash_service(&v->address, v->proto, v->port_first),
-			          i);
+			snap_table_put(&index->exact,
+			               snap_hash_service(&v->address, v->proto, v->port_first), i);
 		else
 			index->order[n_ranges++] = i;
 		if (!has_address(index, vips, &v->address))
-			table_put(&index->addresses, hash_service(&v->address, 0, 0), i);
+			snap_table_put(&index->addresses, snap_hash_service(&v->address, 0, 0), i);
 	}
 	qsort_r(index->order, n_ranges, sizeof(*index->order), by_service, (void *)(uintptr_t)vips);
 	group_ranges(index, vips, n_ranges);
@@ -127,13 +130,15 @@ void snap_index_fini(struct snap_index *index)
 	free(index->exact.cells);
 	free(index->groups.cells);
 	free(index->addresses.cells);
+	free(index->speakers_by_backend.cells);
+	free(index->speakers);
 }
 
 static const struct sl_snap_vip *find_exact(const struct sl_snapshot *snap, const struct sl_ip *dst,
                                             uint8_t proto, uint16_t port)
 {
 	const struct snap_index *index = snap->private;
-	uint32_t at = hash_service(dst, proto, port) & index->exact.mask;
+	uint32_t at = snap_hash_service(dst, proto, port) & index->exact.mask;
 
 	for (; index->exact.cells[at] != 0; at = (at + 1) & index->exact.mask) {
 		const struct sl_snap_vip *v = &snap->vips[index->exact.cells[at] - 1];
@@ -162,7 +167,7 @@ static const struct sl_snap_vip *find_range(const struct sl_snapshot *snap, cons
                                             uint8_t proto, uint16_t port)
 {
 	const struct snap_index *index = snap->private;
-	uint32_t at = hash_service(dst, proto, 0) & index->groups.mask;
+	uint32_t at = snap_hash_service(dst, proto, 0) & index->groups.mask;
 
 	for (; index->groups.cells[at] != 0; at = (at + 1) & index->groups.mask) {
 		const struct snap_group *group = &index->runs[index->groups.cells[at] - 1];

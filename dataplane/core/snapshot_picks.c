@@ -29,9 +29,12 @@ static int fill(struct snap_picks *picks, struct sl_snap_pool *pool,
 	int err;
 
 	pool->weights_milli = 0;
+	pool->weight_top_milli = 0;
 	for (uint32_t m = 0; m < pool->n_members; m++) {
 		inverse_weights[m] = sl_pick_inverse_weight(in->members[m].weight_milli);
 		pool->weights_milli += in->members[m].weight_milli;
+		while (pool->weight_top_milli < in->members[m].weight_milli)
+			pool->weight_top_milli = 2 * pool->weight_top_milli + 1;
 	}
 	pool->has_capacity = pool->weights_milli > 0;
 	pool->inverse_weights = inverse_weights;

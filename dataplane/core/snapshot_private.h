@@ -18,16 +18,33 @@ struct snap_group {
 	uint32_t first, n;
 };
 
+// Who speaks when a backend of a nat pool sends from this address, protocol and port.
+struct snap_speaker {
+	struct sl_ip backend;
+	uint32_t vip;  // row
+	uint16_t port; // host order; 0: any, the VIP's is the same
+	uint8_t proto;
+	bool is_ambiguous;
+};
+
 struct snap_index {
 	struct snap_table exact;     // vip row of a single port
 	struct snap_table groups;    // number of a group
 	struct snap_table addresses; // a vip row with the address
 	struct snap_group *runs;
 	uint32_t *order; // vip rows of ranges by address, protocol, width, first port
+	struct snap_table speakers_by_backend; // number of a speaker
+	struct snap_speaker *speakers;
 };
 
 // Fills an index for the rows. 0 or -ENOMEM; fini takes a half-filled one too.
+int snap_table_init(struct snap_table *t, uint32_t n);
+void snap_table_put(struct snap_table *t, uint32_t hash, uint32_t number);
+uint32_t snap_hash_service(const struct sl_ip *ip, uint8_t proto, uint16_t port);
 int snap_index_init(struct snap_index *index, const struct sl_snap_vip *vips, uint32_t n_vips);
+// Adds the speakers: those of the configuration that the rows are of. 0 or -ENOMEM.
+int snap_index_add_speakers(struct snap_index *index, const struct sl_snap_vip *vips,
+                            const struct sl_wire_header *config);
 void snap_index_fini(struct snap_index *index);
 
 struct snap_picks;

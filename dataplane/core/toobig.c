@@ -123,6 +123,7 @@ void sl_toobig_make(struct sl_pkt *pkt, uint16_t mtu_bytes)
 		put_v4(l3, &error, quote_bytes, mtu_bytes);
 	pkt->inner = pkt->tuple;
 	pkt->tuple = error;
+	pkt->ttl = TTL;
 	pkt->kind = SL_PKT_ICMP_ERROR;
 	pkt->len = pkt->l3_off + total_bytes;
 	pkt->inner_l3_off = (uint16_t)(pkt->l3_off + head_bytes);

@@ -143,8 +143,27 @@ static enum sl_ipc_status check_vip(const struct sl_wire_header *h, uint32_t row
 		return wire_refuse(why, SL_IPC_MALFORMED,
 		                   "vip row %u: is_measured %u is neither 0 nor 1", row,
 		                   v->is_measured);
-	if (v->zero != 0)
+	if (v->zero2 != 0)
 		return wire_refuse(why, SL_IPC_MALFORMED, "vip row %u: zero bytes are set", row);
+	return SL_IPC_OK;
+}
+
+static enum sl_ipc_status check_persistence(const struct sl_wire_header *h, uint32_t row,
+                                            const struct wire_reason *why)
+{
+	const struct sl_wire_vip *v = &sl_wire_vips(h)[row];
+	const uint32_t family_bits = sl_ip_is_v4(&v->address) ? 32 : 128;
+
+	if (v->persist_s == 0 && v->persist_bits == 0)
+		return SL_IPC_OK;
+	if (v->persist_s == 0 || v->persist_s > SL_PERSIST_MAX_S || v->persist_bits == 0 ||
+	    v->persist_bits > family_bits)
+		return wire_refuse(why, SL_IPC_MALFORMED,
+		                   "vip row %u: persistence of %u s for %u bits", row, v->persist_s,
+		                   v->persist_bits);
+	if (v->affinity != SL_AFFINITY_SOURCE)
+		return wire_refuse(why, SL_IPC_INVALID,
+		                   "vip row %u: persistence without affinity source", row);
 	return SL_IPC_OK;
 }
 
@@ -317,6 +336,8 @@ static enum sl_ipc_status check_config(const struct sl_wire_header *h,
 		status = check_prefix(h, row, why);
 	for (uint32_t row = 0; status == SL_IPC_OK && row < h->n_vips; row++) {
 		status = check_vip(h, row, why);
+		if (status == SL_IPC_OK)
+			status = check_persistence(h, row, why);
 		if (status == SL_IPC_OK)
 			status = check_vip_prefixes(h, row, why);
 	}

@@ -70,6 +70,7 @@ static bool has_same_policy(const struct sl_wire_vip *a, const struct sl_wire_vi
 	       a->limit_flows == b->limit_flows &&
 	       a->limit_new_flows_per_s == b->limit_new_flows_per_s &&
 	       a->source_new_flows_per_s == b->source_new_flows_per_s &&
+	       a->persist_s == b->persist_s && a->persist_bits == b->persist_bits &&
 	       a->first_prefix == b->first_prefix && a->n_prefixes == b->n_prefixes;
 }
 

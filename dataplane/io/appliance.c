@@ -22,6 +22,7 @@ static int init_neighbours(struct sl_appliance *a, uint64_t seed)
 		return -ENOMEM;
 	}
 	sl_neigh_init(&a->neighs, rows, index, seed);
+	a->neighs.careful_ports = sl_links_careful(&a->links);
 	return 0;
 }
 
@@ -36,6 +37,21 @@ static int init_limits(struct sl_appliance *a)
 	               : -EIO;
 }
 
+static int init_persist(struct sl_appliance *a)
+{
+	const size_t n_bytes = sl_persist_bytes(SL_PERSIST_CLIENTS);
+	struct sl_hash_key key;
+
+	a->persist = aligned_alloc(SL_CACHE_LINE_BYTES, n_bytes);
+	if (a->persist == NULL)
+		return -ENOMEM;
+	if (getrandom(&key, sizeof(key), 0) != sizeof(key))
+		return -EIO;
+	memset(a->persist, 0, n_bytes);
+	sl_persist_init(a->persist, SL_PERSIST_CLIENTS, &key);
+	return 0;
+}
+
 static int init_workers(struct sl_appliance *a, uint64_t seed)
 {
 	struct sl_worker_params params = {
@@ -43,6 +59,7 @@ static int init_workers(struct sl_appliance *a, uint64_t seed)
 		.neighs = &a->neighs,
 		.steer_seed = seed,
 		.limits = a->limits,
+		.persist = a->persist,
 		.n_flows = (uint32_t)(a->config.flows / a->config.n_workers)};
 
 	for (uint32_t w = 0; w < a->config.n_workers; w++) {
@@ -90,10 +107,13 @@ int sl_appliance_init(struct sl_appliance *a, struct sl_text *why)
 		         "route %u: via is in no connected network of a port", bad + 1);
 		return -EINVAL;
 	}
-	err = sl_segment_init(&a->segment, &a->config, random[0] | 1, sl_clock_ns());
+	err = sl_links_init(&a->links, &a->config);
+	if (err == 0)
+		err = sl_segment_init(&a->segment, &a->config, random[0] | 1, sl_clock_ns());
 	if (err == 0) {
 		name_ports(a);
 		a->io.ports = &a->ports;
+		a->io.links = &a->links;
 		a->io.stats = a->segment.base;
 		a->io.is_sleepy = a->config.idle == SL_IDLE_SLEEP;
 		err = sl_io_init(&a->io, a->config.n_workers);
@@ -106,6 +126,8 @@ int sl_appliance_init(struct sl_appliance *a, struct sl_text *why)
 	}
 	if (err == 0)
 		err = init_limits(a);
+	if (err == 0)
+		err = init_persist(a);
 	if (err == 0)
 		err = init_workers(a, random[1]);
 	if (err == 0)
@@ -123,7 +145,8 @@ static void read_devices(struct sl_appliance *a)
 	struct rte_eth_stats stats;
 
 	for (uint32_t p = 0; p < a->ports.n_ports; p++) {
-		if (rte_eth_stats_get(a->ports.ports[p].id, &stats) != 0)
+		if (a->ports.ports[p].parent != p ||
+		    rte_eth_stats_get(a->ports.ports[p].id, &stats) != 0)
 			continue;
 		sl_stat_set(&h->port_missed[p], stats.imissed + stats.rx_nombuf);
 		sl_stat_set(&h->port_errors[p], stats.ierrors + stats.oerrors);
@@ -168,5 +191,7 @@ void sl_appliance_fini(struct sl_appliance *a)
 	free(a->neighs.rows);
 	free((void *)a->neighs.index);
 	free(a->limits);
+	sl_links_fini(&a->links);
+	free(a->persist);
 	sl_segment_fini(&a->segment);
 }

@@ -17,8 +17,10 @@ struct sl_appliance {
 	struct sl_segment segment;
 	struct sl_io io;
 	struct sl_route_table routes;
+	struct sl_links links;
 	struct sl_neigh_table neighs;
-	struct sl_limits *limits; // owned; the workers write it
+	struct sl_limits *limits;   // owned; the workers write it
+	struct sl_persist *persist; // the same
 	struct sl_slow slow;
 	struct sl_publisher pub;
 	struct sl_ipc_server ipc;

@@ -12,6 +12,8 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 
+#include "links.h"
+
 #define MAX_EAL_ARGS 64
 #define ARG_BYTES    320
 #define HEAP_BASE_MB 64
@@ -69,6 +71,21 @@ static bool is_terminated(const char *text, size_t n_bytes)
 	return memchr(text, '\0', n_bytes) != NULL;
 }
 
+static bool is_sound_port(const struct sl_dpconfig *c, uint32_t p)
+{
+	const struct sl_dp_port *port = &c->ports[p];
+	bool is_parented =
+		port->vlan_id == 0 || (port->parent < p && c->ports[port->parent].vlan_id == 0);
+	bool is_in_order = port->vlan_id != 0 || p == 0 || c->ports[p - 1].vlan_id == 0;
+
+	return is_parented && is_in_order && port->vlan_id < SL_LINKS_IDS &&
+	       is_terminated(port->name, sizeof(port->name)) &&
+	       is_terminated(port->device, sizeof(port->device)) &&
+	       port->n_addresses <= SL_MAX_PORT_ADDRESSES &&
+	       (port->mtu_bytes == 0 ||
+	        (port->mtu_bytes >= SL_MTU_MIN_BYTES && port->mtu_bytes <= SL_MTU_MAX_BYTES));
+}
+
 static bool is_sound(const struct sl_dpconfig *c)
 {
 	bool ok = c->magic == SL_DPCONFIG_MAGIC && c->version == SL_DPCONFIG_VERSION &&
@@ -80,11 +97,7 @@ static bool is_sound(const struct sl_dpconfig *c)
 	          is_terminated(c->socket, sizeof(c->socket));
 
 	for (uint32_t i = 0; ok && i < c->n_ports; i++)
-		ok = is_terminated(c->ports[i].name, sizeof(c->ports[i].name)) &&
-		     is_terminated(c->ports[i].device, sizeof(c->ports[i].device)) &&
-		     c->ports[i].n_addresses <= SL_MAX_PORT_ADDRESSES &&
-		     (c->ports[i].mtu_bytes == 0 || (c->ports[i].mtu_bytes >= SL_MTU_MIN_BYTES &&
-		                                     c->ports[i].mtu_bytes <= SL_MTU_MAX_BYTES));
+		ok = is_sound_port(c, i);
 	return ok;
 }
 
@@ -183,11 +196,15 @@ static uint64_t free_hugepage_bytes(void)
 
 static uint32_t memory_mb(const struct sl_dpconfig *config)
 {
-	uint32_t n_mbufs = sl_ports_count_mbufs(config->n_ports, config->n_workers);
+	struct sl_pool_plan plans[SL_POOLS];
+	uint64_t n_bytes = 0;
 
 	if (config->memory_bytes != 0)
 		return (uint32_t)(config->memory_bytes >> 20);
-	return (uint32_t)(sl_ports_pool_bytes(n_mbufs) >> 20) + HEAP_BASE_MB;
+	sl_buffers_plan(config, plans);
+	for (uint32_t i = 0; i < SL_POOLS; i++)
+		n_bytes += sl_buffers_pool_bytes(&plans[i]);
+	return (uint32_t)(n_bytes >> 20) + HEAP_BASE_MB;
 }
 
 static void add_memory(struct eal_args *args, const struct sl_dpconfig *config)

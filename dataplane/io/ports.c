@@ -13,12 +13,6 @@
 
 #include <rte_dev.h>
 #include <rte_ethdev.h>
-#include <rte_mbuf_pool_ops.h>
-
-// The AF_XDP driver keeps up to 4096 buffers per queue in its rings, af_packet none.
-#define MBUFS_PER_QUEUE 6144
-#define MBUFS_BASE      8192
-#define MBUF_CACHE      256
 
 static int fail(struct sl_text *why, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -33,64 +27,24 @@ static int fail(struct sl_text *why, int code, const char *format, ...)
 	return code;
 }
 
-static uint32_t object_bytes(uint32_t buffer_bytes)
-{
-	return (uint32_t)(sizeof(struct rte_mbuf) + SL_PRIVATE_BYTES + buffer_bytes);
-}
-
-uint32_t sl_ports_count_mbufs(uint32_t n_ports, uint32_t n_workers)
-{
-	return MBUFS_BASE + n_ports * n_workers * MBUFS_PER_QUEUE;
-}
-
-uint64_t sl_ports_pool_bytes(uint32_t n_mbufs)
-{
-	uint64_t n_bytes =
-		(uint64_t)n_mbufs *
-		rte_mempool_calc_obj_size(object_bytes(RTE_MBUF_DEFAULT_BUF_SIZE), 0, NULL);
-
-	n_bytes += n_bytes / 64; // ends of hugepages, where no buffer may cross one
-	return n_bytes + rte_align32pow2(n_mbufs + 1) * sizeof(void *); // the ring of free ones
-}
-
-// The AF_XDP driver tells the kernel that the pool is n_mbufs times one object long, so objects
-// must lie side by side. By default DPDK lets none cross a page, and without hugepages that doubles
-// the length: the kernel then throws away every buffer beyond, until no port receives any more.
-// Devices that read physical addresses need the default; they are never without hugepages.
-static unsigned int pool_flags(void)
-{
-	bool is_virtual = !rte_eal_has_hugepages() || rte_eal_iova_mode() == RTE_IOVA_VA;
-
-	return is_virtual ? RTE_MEMPOOL_F_NO_IOVA_CONTIG : 0;
-}
-
 struct rte_mempool *sl_ports_make_pool(const char *name, uint32_t n_mbufs, uint16_t buffer_bytes)
 {
-	struct rte_pktmbuf_pool_private private = {.mbuf_data_room_size = buffer_bytes,
-	                                           .mbuf_priv_size = SL_PRIVATE_BYTES};
-	struct rte_mempool *pool =
-		rte_mempool_create_empty(name, n_mbufs, object_bytes(buffer_bytes), MBUF_CACHE,
-	                                 sizeof(private), SOCKET_ID_ANY, pool_flags());
+	const struct sl_pool_plan plan = {n_mbufs, buffer_bytes - (uint32_t)RTE_PKTMBUF_HEADROOM};
 
-	if (pool == NULL)
-		return NULL;
-	rte_pktmbuf_pool_init(pool, &private);
-	if (rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), NULL) != 0 ||
-	    rte_mempool_populate_default(pool) < 0) {
-		rte_mempool_free(pool);
-		return NULL;
-	}
-	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
-	return pool;
+	return sl_buffers_make_pool(name, &plan);
 }
 
-static int start_queues(struct sl_ports *ports, struct sl_port *port, struct sl_text *why)
+static bool is_interface(const struct sl_dp_port *config)
+{
+	return config->kind == SL_DEVICE_AF_XDP || config->kind == SL_DEVICE_AF_PACKET;
+}
+
+static int start_queues(struct rte_mempool *pool, struct sl_port *port, struct sl_text *why)
 {
 	int err;
 
 	for (uint16_t q = 0; q < port->n_queues; q++) {
-		err = rte_eth_rx_queue_setup(port->id, q, SL_QUEUE_DESC, SOCKET_ID_ANY, NULL,
-		                             ports->pool);
+		err = rte_eth_rx_queue_setup(port->id, q, SL_QUEUE_DESC, SOCKET_ID_ANY, NULL, pool);
 		if (err == 0)
 			err = rte_eth_tx_queue_setup(port->id, q, SL_QUEUE_DESC, SOCKET_ID_ANY,
 			                             NULL);
@@ -112,34 +66,71 @@ static void deal_queues(const struct sl_ports *ports, struct sl_port *port, uint
 
 int sl_ports_add(struct sl_ports *ports, uint16_t dpdk_id, const char *device, struct sl_text *why)
 {
-	uint32_t index = ports->n_ports;
-	struct sl_port *port = &ports->ports[index];
-	struct rte_eth_dev_info info;
-	struct rte_ether_addr mac;
-	struct rte_eth_conf conf = {0};
-	int err;
+	static const struct sl_dp_port plain = {.kind = SL_DEVICE_VDEV};
 
-	memset(port, 0, sizeof(*port));
-	port->id = dpdk_id;
-	snprintf(port->device, sizeof(port->device), "%s", device);
-	err = rte_eth_dev_info_get(dpdk_id, &info);
+	return sl_ports_add_as(ports, dpdk_id, device, &plain, why);
+}
+
+// How the device is to be: queues and mtu. 0 or -errno.
+static int configure(const struct sl_ports *ports, struct sl_port *port,
+                     const struct sl_dp_port *config, struct sl_text *why)
+{
+	struct rte_eth_dev_info info;
+	struct rte_eth_conf conf = {0};
+	int err = rte_eth_dev_info_get(port->id, &info);
+
 	if (err != 0)
-		return fail(why, err, "%s: no device information: %s", device, strerror(-err));
+		return fail(why, err, "%s: no device information: %s", port->device,
+		            strerror(-err));
 	port->n_queues = (uint16_t)RTE_MIN(
 		ports->n_workers, (uint32_t)RTE_MIN(info.max_rx_queues, info.max_tx_queues));
 	if (port->n_queues == 0)
-		return fail(why, -ENODEV, "%s has no queues", device);
+		return fail(why, -ENODEV, "%s has no queues", port->device);
 	if (port->n_queues > 1 && info.flow_type_rss_offloads != 0) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf.rss_hf =
 			info.flow_type_rss_offloads &
 			(RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);
 	}
-	err = rte_eth_dev_configure(dpdk_id, port->n_queues, port->n_queues, &conf);
+	// Only ever raised: what fits into a tunnel is decided by the configuration, not by the
+	// device.
+	if (!is_interface(config) && config->mtu_bytes > RTE_ETHER_MTU)
+		conf.rxmode.mtu = config->mtu_bytes;
+	if (conf.rxmode.mtu > info.max_mtu)
+		return fail(why, -EINVAL, "%s carries at most %u bytes, not mtu %u", port->device,
+		            info.max_mtu, config->mtu_bytes);
+	err = rte_eth_dev_configure(port->id, port->n_queues, port->n_queues, &conf);
 	if (err != 0)
-		return fail(why, err, "%s refuses %u queues: %s", device, port->n_queues,
+		return fail(why, err, "%s refuses %u queues and mtu %u: %s", port->device,
+		            port->n_queues, config->mtu_bytes, strerror(-err));
+	// Drivers of interfaces (tap) take it here alone; what has no length of its own has no
+	// call.
+	if (conf.rxmode.mtu != 0)
+		err = rte_eth_dev_set_mtu(port->id, config->mtu_bytes);
+	if (err != 0 && err != -ENOTSUP)
+		return fail(why, err, "%s refuses mtu %u: %s", port->device, config->mtu_bytes,
 		            strerror(-err));
-	err = start_queues(ports, port, why);
+	return 0;
+}
+
+int sl_ports_add_as(struct sl_ports *ports, uint16_t dpdk_id, const char *device,
+                    const struct sl_dp_port *config, struct sl_text *why)
+{
+	uint32_t index = ports->n_ports;
+	struct sl_port *port = &ports->ports[index];
+	struct rte_mempool *pool = ports->pool;
+	struct rte_ether_addr mac;
+	int err;
+
+	memset(port, 0, sizeof(*port));
+	port->id = dpdk_id;
+	port->parent = (uint16_t)index;
+	snprintf(port->device, sizeof(port->device), "%s", device);
+	if (sl_buffers_pool_of(config) == SL_POOL_LONG)
+		pool = ports->long_pool;
+	err = configure(ports, port, config, why);
+	if (err == 0)
+		err = start_queues(pool, port, why);
 	if (err != 0)
 		return err;
 	err = rte_eth_dev_start(dpdk_id);
@@ -171,6 +162,29 @@ static uint32_t interface_queues(const char *interface)
 	return n_queues;
 }
 
+// The kernel's: its drivers in DPDK know no more than 1500.
+static int raise_interface_mtu(const struct sl_dp_port *config, struct sl_text *why)
+{
+	struct ifreq request = {.ifr_name = ""};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err = 0;
+
+	if (fd < 0)
+		return fail(why, -errno, "port %s: %s", config->name, strerror(errno));
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%.15s", config->device);
+	if (ioctl(fd, SIOCGIFMTU, &request) != 0)
+		err = -errno;
+	if (err == 0 && request.ifr_mtu < config->mtu_bytes) {
+		request.ifr_mtu = config->mtu_bytes;
+		if (ioctl(fd, SIOCSIFMTU, &request) != 0)
+			err = -errno;
+	}
+	close(fd);
+	if (err != 0)
+		return fail(why, err, "port %s: interface %s refuses mtu %u: %s", config->name,
+		            config->device, config->mtu_bytes, strerror(-err));
+	return 0;
+}
+
 static int probe_vdev(const char *name, const char *args, uint16_t *id)
 {
 	int err = rte_eal_hotplug_add("vdev", name, args);
@@ -184,17 +198,19 @@ static int open_af_packet(struct sl_ports *ports, const struct sl_dp_port *confi
                           struct sl_text *why)
 {
 	char name[32], args[SL_DPCONFIG_ARGS_BYTES + 64], device[SL_NAME_BYTES];
+	uint32_t frame_bytes = sl_buffers_af_packet_frame(config->mtu_bytes);
 	uint16_t id;
 	int err;
 
 	snprintf(name, sizeof(name), "net_af_packet%u", index);
-	snprintf(args, sizeof(args), "iface=%s,qpairs=%u", config->device, ports->n_workers);
+	snprintf(args, sizeof(args), "iface=%s,qpairs=%u,framesz=%u,blocksz=%u", config->device,
+	         ports->n_workers, frame_bytes, RTE_MAX(frame_bytes, 4096u));
 	err = probe_vdev(name, args, &id);
 	if (err != 0)
 		return fail(why, err, "af_packet:%s does not open: %s", config->device,
 		            strerror(-err));
 	snprintf(device, sizeof(device), "af_packet:%.40s", config->device);
-	return sl_ports_add(ports, id, device, why);
+	return sl_ports_add_as(ports, id, device, config, why);
 }
 
 static int open_af_xdp(struct sl_ports *ports, const struct sl_dp_port *config, uint32_t index,
@@ -219,7 +235,7 @@ static int open_af_xdp(struct sl_ports *ports, const struct sl_dp_port *config, 
 		return fail(why, err, "af_xdp:%s does not open: %s", config->device,
 		            strerror(-err));
 	snprintf(device, sizeof(device), "af_xdp:%.40s", config->device);
-	err = sl_ports_add(ports, id, device, why);
+	err = sl_ports_add_as(ports, id, device, config, why);
 	if (err != 0) {
 		rte_eth_dev_close(id);
 		rte_eal_hotplug_remove("vdev", name);
@@ -234,8 +250,10 @@ static int open_port(struct sl_ports *ports, const struct sl_dp_port *config, ui
 {
 	char name[32];
 	uint16_t id;
-	int err;
+	int err = is_interface(config) ? raise_interface_mtu(config, why) : 0;
 
+	if (err != 0)
+		return err;
 	switch (config->kind) {
 	case SL_DEVICE_AF_XDP:
 		err = open_af_xdp(ports, config, index, xdp_object, why);
@@ -251,7 +269,7 @@ static int open_port(struct sl_ports *ports, const struct sl_dp_port *config, ui
 		if (err != 0)
 			return fail(why, err, "pci:%s is not there or not bound to vfio-pci",
 			            config->device);
-		return sl_ports_add(ports, id, config->device, why);
+		return sl_ports_add_as(ports, id, config->device, config, why);
 	default: {
 		const char *comma = strchr(config->device, ',');
 		size_t n_name =
@@ -262,50 +280,67 @@ static int open_port(struct sl_ports *ports, const struct sl_dp_port *config, ui
 		if (err != 0)
 			return fail(why, err, "vdev:%s does not open: %s", config->device,
 			            strerror(-err));
-		return sl_ports_add(ports, id, name, why);
+		return sl_ports_add_as(ports, id, name, config, why);
 	}
 	}
 }
 
-// Only ever raised: what fits into a tunnel is decided by the configuration, not by the device.
-static int raise_mtu(uint16_t id, const struct sl_dp_port *config, struct sl_text *why)
+void sl_ports_add_vlans(struct sl_ports *ports, const struct sl_dpconfig *config)
 {
-	uint16_t mtu_bytes;
-	int err = rte_eth_dev_get_mtu(id, &mtu_bytes);
+	for (uint32_t p = ports->n_ports; p < config->n_ports; p++) {
+		const struct sl_dp_port *vlan = &config->ports[p];
+		struct sl_port *device = &ports->ports[vlan->parent];
 
-	if (err == 0 && mtu_bytes < config->mtu_bytes)
-		err = rte_eth_dev_set_mtu(id, config->mtu_bytes);
-	if (err != 0)
-		return fail(why, err, "port %s: the device refuses mtu %u: %s", config->name,
-		            config->mtu_bytes, strerror(-err));
+		device->is_trunk = true;
+		ports->ports[p] = *device;
+		ports->ports[p].n_queues = 0;
+		ports->ports[p].is_af_xdp = false;
+		snprintf(ports->ports[p].device, sizeof(ports->ports[p].device), "vlan %u of %.40s",
+		         vlan->vlan_id, config->ports[vlan->parent].name);
+		memcpy(ports->macs[p], ports->macs[vlan->parent], sizeof(ports->macs[p]));
+		ports->n_ports++;
+	}
+}
+
+static int make_pools(struct sl_ports *ports, const struct sl_dpconfig *config, struct sl_text *why)
+{
+	struct sl_pool_plan plans[SL_POOLS];
+
+	sl_buffers_plan(config, plans);
+	ports->pool = sl_buffers_make_pool("sluice", &plans[SL_POOL_USUAL]);
+	if (plans[SL_POOL_LONG].n_mbufs != 0 && ports->pool != NULL)
+		ports->long_pool = sl_buffers_make_pool("sluice_long", &plans[SL_POOL_LONG]);
+	if (ports->pool == NULL || (plans[SL_POOL_LONG].n_mbufs != 0 && ports->long_pool == NULL))
+		return fail(why, -rte_errno, "no memory for packet buffers: %s; raise memory.size",
+		            rte_strerror(rte_errno));
 	return 0;
 }
 
 int sl_ports_start(struct sl_ports *ports, const struct sl_dpconfig *config, const char *xdp_object,
                    struct sl_text *why)
 {
-	uint32_t n_mbufs = sl_ports_count_mbufs(config->n_ports, config->n_workers);
+	uint32_t n_devices = sl_buffers_count_devices(config);
+	int err;
 
 	memset(ports, 0, sizeof(*ports));
 	ports->n_workers = config->n_workers;
-	ports->pool = sl_ports_make_pool("sluice", n_mbufs, RTE_MBUF_DEFAULT_BUF_SIZE);
-	if (ports->pool == NULL)
-		return fail(why, -rte_errno, "no memory for packet buffers: %s; raise memory.size",
-		            rte_strerror(rte_errno));
-	for (uint32_t i = 0; i < config->n_ports; i++) {
-		int err = open_port(ports, &config->ports[i], i, xdp_object, why);
-
-		if (err == 0)
-			err = raise_mtu(ports->ports[i].id, &config->ports[i], why);
+	err = make_pools(ports, config, why);
+	if (err != 0)
+		return err;
+	for (uint32_t i = 0; i < n_devices; i++) {
+		err = open_port(ports, &config->ports[i], i, xdp_object, why);
 		if (err != 0)
 			return err;
 	}
+	sl_ports_add_vlans(ports, config);
 	return 0;
 }
 
 void sl_ports_stop(struct sl_ports *ports)
 {
 	for (uint32_t i = 0; i < ports->n_ports; i++) {
+		if (ports->ports[i].parent != i)
+			continue;
 		rte_eth_dev_stop(ports->ports[i].id);
 		rte_eth_dev_close(ports->ports[i].id);
 	}

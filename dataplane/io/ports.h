@@ -11,14 +11,10 @@
 #ifndef SLUICE_IO_PORTS_H
 #define SLUICE_IO_PORTS_H
 
-#include <rte_mbuf.h>
-
-#include "pkt.h"
-#include "sluice/dpconfig.h"
+#include "buffers.h"
 
 #define SL_BURST      32
 #define SL_NO_QUEUE   UINT16_MAX
-#define SL_FRAME_MAX  2048
 #define SL_QUEUE_DESC 1024
 
 struct sl_port {
@@ -26,6 +22,8 @@ struct sl_port {
 	uint16_t n_queues;
 	uint16_t tx_queue[SL_MAX_WORKERS]; // by worker; SL_NO_QUEUE = hand over to tx_worker
 	uint16_t tx_worker;
+	uint16_t parent; // port number; another one's for a VLAN, which has no queues to receive on
+	bool is_trunk;   // a device with VLANs
 	bool is_af_xdp;
 	char device[SL_NAME_BYTES]; // as opened, for operators
 };
@@ -35,16 +33,13 @@ struct sl_ports {
 	uint8_t macs[SL_MAX_PORTS][6];
 	uint32_t n_ports;
 	uint32_t n_workers;
-	struct rte_mempool *pool; // every port's and every core's packet buffers
+	struct rte_mempool *pool;      // every core's packet buffers, and those of most ports
+	struct rte_mempool *long_pool; // of ports with a long mtu; NULL without
 };
 
 struct sl_text { // a reason, for the operator
 	char text[256];
 };
-
-// Whole cache lines, so that the packet behind it starts on one: 64 bytes of headers in one line
-// instead of two.
-#define SL_PRIVATE_BYTES RTE_ALIGN(sizeof(struct sl_pkt), RTE_CACHE_LINE_SIZE)
 
 // Each packet's struct sl_pkt lives in its buffer's private area, so a hand-off keeps what was
 // parsed.
@@ -65,13 +60,16 @@ int sl_ports_start(struct sl_ports *ports, const struct sl_dpconfig *config, con
 // Configure and start one DPDK port as number index (tests bring rings and null devices).
 int sl_ports_add(struct sl_ports *ports, uint16_t dpdk_id, const char *device, struct sl_text *why);
 
+// The same as this line of the configuration says.
+int sl_ports_add_as(struct sl_ports *ports, uint16_t dpdk_id, const char *device,
+                    const struct sl_dp_port *config, struct sl_text *why);
+
+// Number the VLANs of the configuration behind their devices, all of which were added.
+void sl_ports_add_vlans(struct sl_ports *ports, const struct sl_dpconfig *config);
+
 // buffer_bytes: headroom and packet, RTE_MBUF_DEFAULT_BUF_SIZE for real ones.
 struct rte_mempool *sl_ports_make_pool(const char *name, uint32_t n_mbufs, uint16_t buffer_bytes);
 
-// Packet buffers for all queues of these ports, and the memory they take with what manages them.
-// Also before EAL.
-uint32_t sl_ports_count_mbufs(uint32_t n_ports, uint32_t n_workers);
-uint64_t sl_ports_pool_bytes(uint32_t n_mbufs);
 void sl_ports_stop(struct sl_ports *ports);
 
 static inline uint32_t sl_ports_queue_worker(const struct sl_ports *ports, uint32_t port,

@@ -61,6 +61,15 @@ static void send_frame(struct sl_slow *slow, const uint8_t *frame, size_t n_byte
 	transmit(slow, m, port);
 }
 
+// The same, made without a tag. frame has room for one more.
+static void send_untagged(struct sl_slow *slow, uint8_t *frame, size_t n_bytes, uint16_t port)
+{
+	if (slow->io->links != NULL)
+		n_bytes = sl_links_tag_frame(slow->io->links, frame, n_bytes, SL_LOCALPKT_MAX_BYTES,
+		                             port);
+	send_frame(slow, frame, n_bytes, port);
+}
+
 static void ask(struct sl_slow *slow, uint16_t row, bool is_unicast)
 {
 	const struct sl_neigh *n = &slow->neighs->rows[row];
@@ -73,10 +82,10 @@ static void ask(struct sl_slow *slow, uint16_t row, bool is_unicast)
 	memcpy(l2.our_mac, slow->io->ports->macs[n->port], 6);
 	if (is_unicast)
 		sl_neigh_word_mac(word, l2.dst_mac);
-	send_frame(slow, frame,
-	           sl_build_ask(frame, sizeof(frame), &l2, source != NULL ? source : &unspecified,
-	                        &n->address),
-	           n->port);
+	send_untagged(slow, frame,
+	              sl_build_ask(frame, sizeof(frame), &l2,
+	                           source != NULL ? source : &unspecified, &n->address),
+	              n->port);
 }
 
 static void release_held(struct sl_slow *slow, uint16_t row, bool is_usable)
@@ -259,8 +268,8 @@ static void announce(struct sl_slow *slow, const struct sl_ip *address)
 		const uint8_t *mac = slow->io->ports->macs[p];
 
 		if (answers_on(slow, address, p))
-			send_frame(slow, frame,
-			           sl_build_announce(frame, sizeof(frame), address, mac), p);
+			send_untagged(slow, frame,
+			              sl_build_announce(frame, sizeof(frame), address, mac), p);
 	}
 }
 

@@ -29,16 +29,28 @@ static void free_counted(struct rte_mbuf *m, sl_stat *drops, enum sl_drop why)
 	rte_pktmbuf_free(m);
 }
 
-static void hand(struct sl_worker *worker, uint32_t to, struct rte_mbuf *m)
+// One store that the other core sees for all of them: it fetches the ring's head line once, not per
+// packet.
+static void flush_handed(struct sl_worker *worker, uint32_t to)
 {
-	struct rte_ring *ring = worker->io->rings[to][worker->index];
+	struct rte_mbuf **pkts = worker->handed[to];
+	uint32_t n = worker->n_handed[to];
+	uint32_t n_sent = rte_ring_sp_enqueue_burst(worker->io->rings[to][worker->index],
+	                                            (void *const *)pkts, n, NULL);
 
-	if (rte_ring_sp_enqueue(ring, m) == 0)
-		sl_stat_add(&worker->stats->handed_pkts, 1);
-	else
-		free_counted(m, worker->stats->drops,
+	for (uint32_t i = n_sent; i < n; i++)
+		free_counted(pkts[i], worker->stats->drops,
 		             to == worker->io->n_workers ? SL_DROP_SLOW_FULL
 		                                         : SL_DROP_HANDOFF_FULL);
+	sl_stat_add(&worker->stats->handed_pkts, n_sent);
+	worker->n_handed[to] = 0;
+}
+
+static void hand(struct sl_worker *worker, uint32_t to, struct rte_mbuf *m)
+{
+	if (worker->n_handed[to] == SL_HAND_BUFFER)
+		flush_handed(worker, to);
+	worker->handed[to][worker->n_handed[to]++] = m;
 }
 
 static void flush_port(struct sl_worker *worker, uint32_t port)
@@ -59,11 +71,20 @@ static void flush_port(struct sl_worker *worker, uint32_t port)
 	sl_stat_add(&worker->stats->tx_pkts, n_sent);
 	sl_stat_add(&stats->tx_pkts, n_sent);
 	sl_stat_add(&stats->tx_bytes, n_bytes);
+	if (p->parent != port) { // a VLAN: its device has sent them too
+		stats = sl_stats_port_at(worker->io->stats, worker->index, p->parent);
+		sl_stat_add(&stats->tx_pkts, n_sent);
+		sl_stat_add(&stats->tx_bytes, n_bytes);
+	}
 	worker->n_tx[port] = 0;
 }
 
-static void flush_ports(struct sl_worker *worker)
+static void flush_all(struct sl_worker *worker)
 {
+	for (uint32_t to = 0; to <= worker->io->n_workers; to++) {
+		if (worker->n_handed[to] != 0)
+			flush_handed(worker, to);
+	}
 	for (uint32_t p = 0; p < worker->io->ports->n_ports; p++) {
 		if (worker->n_tx[p] != 0)
 			flush_port(worker, p);
@@ -150,12 +171,23 @@ static void queue_decision(struct sl_worker *worker, struct sl_pkt *pkt)
 		advance(worker);
 }
 
-static void receive_one(struct sl_worker *worker, struct rte_mbuf *m, uint32_t port)
+// What came with a VLAN's tag counts there too.
+static void count_vlan(struct sl_worker *worker, const struct sl_pkt *pkt)
+{
+	struct sl_stats_port *stats =
+		sl_stats_port_at(worker->io->stats, worker->index, pkt->in_port);
+
+	sl_stat_add(&stats->rx_pkts, 1);
+	sl_stat_add(&stats->rx_bytes, pkt->len);
+}
+
+static inline void receive_one(struct sl_worker *worker, struct rte_mbuf *m, uint32_t port,
+                               const bool is_trunk)
 {
 	struct sl_pkt *pkt = sl_pkt_of(m);
 
 	if (unlikely(m->nb_segs != 1)) { // larger than one buffer: not at the MTU we set up
-		free_counted(m, worker->stats->drops, SL_DROP_BAD_HEADER);
+		free_counted(m, worker->stats->drops, SL_DROP_TOO_LONG);
 		return;
 	}
 	pkt->data = rte_pktmbuf_mtod(m, uint8_t *);
@@ -163,6 +195,8 @@ static void receive_one(struct sl_worker *worker, struct rte_mbuf *m, uint32_t p
 	pkt->in_port = (uint16_t)port;
 	pkt->headroom = rte_pktmbuf_headroom(m);
 	sl_forward_classify(&worker->fw, pkt);
+	if (is_trunk && pkt->in_port != port)
+		count_vlan(worker, pkt);
 	if (likely(pkt->verdict == SL_VERDICT_DECIDE))
 		queue_decision(worker, pkt);
 	else
@@ -186,8 +220,13 @@ static uint32_t receive(struct sl_worker *worker, uint32_t port, uint32_t queue)
 	sl_stat_add(&worker->stats->rx_pkts, n);
 	sl_stat_add(&stats->rx_pkts, n);
 	sl_stat_add(&stats->rx_bytes, n_bytes);
+	if (unlikely(worker->io->ports->ports[port].is_trunk)) {
+		for (uint16_t i = 0; i < n; i++)
+			receive_one(worker, pkts[i], port, true);
+		return n;
+	}
 	for (uint16_t i = 0; i < n; i++)
-		receive_one(worker, pkts[i], port);
+		receive_one(worker, pkts[i], port, false);
 	return n;
 }
 
@@ -200,6 +239,17 @@ static uint32_t take(struct sl_worker *worker, uint32_t from)
 	if (n == 0)
 		return 0;
 	sl_stat_add(&worker->stats->taken_pkts, n);
+	// All of a packet's lines lie in the other core's cache: ask for those of the whole burst
+	// before waiting for the first.
+	for (uint32_t i = 0; i < n; i++) {
+		const char *pkt = (const char *)sl_pkt_of(pkts[i]);
+
+		rte_prefetch0(pkt);
+		rte_prefetch0(pkt + SL_CACHE_LINE_BYTES);
+		rte_prefetch0(pkts[i]);
+	}
+	for (uint32_t i = 0; i < n; i++)
+		rte_prefetch0(sl_pkt_of(pkts[i])->data);
 	for (uint32_t i = 0; i < n; i++) {
 		struct sl_pkt *pkt = sl_pkt_of(pkts[i]);
 
@@ -249,7 +299,7 @@ bool sl_worker_poll(struct sl_worker *worker, uint64_t now_ns)
 	n += receive_all(worker, &is_full);
 	if (!is_full)
 		finish_all(worker);
-	flush_ports(worker);
+	flush_all(worker);
 	sl_flow_expire(fw->flows, fw->now, SL_EXPIRE_EACH);
 	sl_measure_sweep(fw->measure, now_ns, SL_SWEEP_EACH);
 	sl_stat_set(&worker->stats->epoch, fw->snap != NULL ? fw->snap->epoch : 0);
@@ -285,7 +335,7 @@ int sl_worker_run(void *arg)
 			nap(RTE_MIN(n_empty - IDLE_SPINS, (uint32_t)IDLE_MAX_US));
 	}
 	finish_all(worker);
-	flush_ports(worker);
+	flush_all(worker);
 	rte_rcu_qsbr_thread_offline(worker->io->qsbr, worker->index);
 	return 0;
 }
@@ -343,10 +393,12 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 		.flows = sl_flow_table_init(worker->flow_memory, worker->flow_bytes, &flow_params),
 		.frags = worker->frags,
 		.routes = params->routes,
+		.links = io->links,
 		.neighs = params->neighs,
 		.others_load = params->others_load,
 		.others_vip_load = params->others_vip_load,
 		.limits = params->limits,
+		.persist = params->persist,
 		.measure = &worker->measure,
 		.own_load = worker->loads,
 		.entries = worker->loads + SL_MAX_BACKENDS,

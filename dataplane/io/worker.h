@@ -25,13 +25,15 @@
 
 #define SL_RING_PKTS   2048
 #define SL_TX_BUFFER   64
-#define SL_EXPIRE_EACH 32 // wheel entries looked at per loop
-#define SL_SWEEP_EACH  8  // active flows looked at per loop (measure.h)
+#define SL_HAND_BUFFER SL_BURST // as many as the other core takes at once
+#define SL_EXPIRE_EACH 32       // wheel entries looked at per loop
+#define SL_SWEEP_EACH  8        // active flows looked at per loop (measure.h)
 
 struct sl_worker;
 
 struct sl_io {
 	struct sl_ports *ports;
+	const struct sl_links *links; // NULL: plain devices
 	uint32_t n_workers;
 	bool is_sleepy;                                                 // idle: sleep
 	struct rte_ring *rings[SL_MAX_WORKERS + 1][SL_MAX_WORKERS + 1]; // [to][from]
@@ -50,6 +52,8 @@ struct sl_worker {
 	struct sl_stats_worker *stats;
 	struct rte_mbuf *tx[SL_MAX_PORTS][SL_TX_BUFFER];
 	uint32_t n_tx[SL_MAX_PORTS];
+	struct rte_mbuf *handed[SL_MAX_WORKERS + 1][SL_HAND_BUFFER]; // until the end of the turn
+	uint32_t n_handed[SL_MAX_WORKERS + 1];
 	struct sl_forward_batch batches[3];
 	struct sl_forward_batch *filling, *started, *guessed; // each of the three, in turn
 	uint32_t idle_us;
@@ -69,7 +73,8 @@ struct sl_worker_params {
 	const struct sl_route_table *routes;
 	struct sl_neigh_table *neighs;
 	const uint32_t *others_load, *others_vip_load;
-	struct sl_limits *limits; // shared by all workers
+	struct sl_limits *limits;   // shared by all workers
+	struct sl_persist *persist; // the same
 	uint64_t steer_seed;
 	struct sl_hash_key table_key;
 	uint32_t n_flows;

@@ -11,12 +11,18 @@
 #include "sluice/types.h"
 
 #define SL_DPCONFIG_MAGIC      UINT32_C(0x534c4450) // "SLDP"
-#define SL_DPCONFIG_VERSION    1
+#define SL_DPCONFIG_VERSION    2
 #define SL_DPCONFIG_PATH_BYTES 108 // sun_path
 #define SL_DPCONFIG_ARGS_BYTES 256
 #define SL_MAX_PORT_ADDRESSES  8
 
-enum sl_device_kind { SL_DEVICE_AF_XDP, SL_DEVICE_AF_PACKET, SL_DEVICE_PCI, SL_DEVICE_VDEV };
+enum sl_device_kind {
+	SL_DEVICE_AF_XDP,
+	SL_DEVICE_AF_PACKET,
+	SL_DEVICE_PCI,
+	SL_DEVICE_VDEV,
+	SL_DEVICE_VLAN, // no device of its own: the tagged packets of its parent
+};
 enum sl_port_mode { SL_PORT_SHARED, SL_PORT_DEDICATED }; // XDP: kernel keeps the rest, or nothing
 enum sl_idle { SL_IDLE_POLL, SL_IDLE_SLEEP };
 enum sl_hugepages { SL_HUGEPAGES_AUTO, SL_HUGEPAGES_NEVER };
@@ -27,6 +33,7 @@ struct sl_prefix {
 	uint8_t zero[7];
 };
 
+// VLANs stand behind all devices, so that a device has the same number everywhere.
 struct sl_dp_port {
 	char name[SL_NAME_BYTES];
 	char device[SL_DPCONFIG_ARGS_BYTES]; // interface, PCI address, or vdev arguments; no
@@ -36,6 +43,8 @@ struct sl_dp_port {
 	uint8_t n_addresses;
 	uint8_t zero;
 	uint16_t mtu_bytes; // 0 = SL_MTU_DEFAULT_BYTES
+	uint16_t vlan_id;   // 1..4094; 0 = a device
+	uint16_t parent;    // number of the VLAN's device
 	uint8_t zero2[2];
 	struct sl_prefix addresses[SL_MAX_PORT_ADDRESSES];
 };

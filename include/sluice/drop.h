@@ -8,6 +8,7 @@
 // X(enum suffix, name shown to operators, what it means and what to do)
 #define SL_DROP_LIST(X)                                                                            \
 	X(TRUNCATED, "truncated", "a header runs past the end of the packet")                      \
+	X(TOO_LONG, "too_long", "longer than one packet buffer; above the mtu of the port")        \
 	X(BAD_HEADER, "bad_header", "a header contradicts itself (version, length, offset)")       \
 	X(BAD_ADDRESS, "bad_address", "source or destination can never be forwarded (martian)")    \
 	X(SOURCE_ROUTE, "source_route", "IPv4 source routing or IPv6 type 0 routing header")       \
@@ -16,6 +17,7 @@
 	X(FRAGMENT_BAD, "fragment_bad", "IP fragment too small, overlapping or past the end")      \
 	X(FRAGMENT_EARLY, "fragment_early", "IP fragment whose first one is not known (any more)") \
 	X(NOT_FOR_US, "not_for_us", "destination MAC is not ours or protocol not handled here")    \
+	X(VLAN, "vlan", "tagged for a VLAN that the port does not list under vlans")               \
 	X(NO_VIP, "no_vip", "no service has this address, protocol and port")                      \
 	X(NO_FLOW, "no_flow", "mid-connection or return packet without a flow")                    \
 	X(NO_BACKEND, "no_backend", "the pool has no backend that takes new flows")                \
@@ -23,7 +25,7 @@
 	X(VIP_LIMIT, "vip_limit", "the VIP is at its limits.flows or limits.new-flows")            \
 	X(SOURCE_LIMIT, "source_limit", "the client's prefix is at limits.source-new-flows")       \
 	X(DENIED, "denied", "the VIP's allow and deny lists keep this client out")                 \
-	X(TABLE_FULL, "table_full", "no room for a flow; raise flows in dataplane.yaml")           \
+	X(TABLE_FULL, "table_full", "no room for a flow, and fullnat needs one; raise flows")      \
 	X(NO_PORT, "no_port", "no free local port (fullnat), or client port in use there (nat)")   \
 	X(NO_LOCAL_ADDRESS, "no_local_address",                                                    \
 	  "fullnat and tunnels need a port address of the backend's family")                       \

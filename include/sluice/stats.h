@@ -45,6 +45,11 @@ struct sl_stats_worker {
 	sl_stat heartbeat_ns; // CLOCK_MONOTONIC, at least each 100 ms
 	sl_stat untold_pkts;  // sent without the client's address: no room for the TOA option
 	sl_stat spare[2];
+	// --- persistence (core/persist.h), of new flows and of clients ---
+	alignas(64) sl_stat persist_followed; // went where the client's last one had gone
+	sl_stat persist_repicked;             // that backend takes no more flows now
+	sl_stat persist_made;                 // clients remembered
+	sl_stat persist_evicted;              // clients forgotten early, for want of room
 	alignas(64) sl_stat drops[SL_DROP_COUNT];
 };
 
@@ -74,9 +79,11 @@ struct sl_stats_vip {
 	sl_stat c2s_bytes;
 	sl_stat s2c_pkts;
 	sl_stat s2c_bytes;
-	sl_stat refused; // new flows that got no backend: limits count here too
-	sl_stat flows;   // in the table now
-	sl_stat denied;  // new flows that the allow and deny lists kept out
+	sl_stat refused;        // new flows that got no backend: limits count here too
+	sl_stat flows;          // in the table now
+	sl_stat denied;         // new flows that the allow and deny lists kept out
+	sl_stat stateless_pkts; // forwarded without a flow, for want of room
+	sl_stat spare[7];
 };
 
 struct sl_stats_slot {

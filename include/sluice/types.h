@@ -15,13 +15,16 @@
 #define SL_CACHE_LINE_BYTES 64
 
 #define SL_MAX_WORKERS  16
-#define SL_MAX_PORTS    16
+#define SL_MAX_DEVICES  16
+#define SL_MAX_PORTS    64 // devices and the VLANs on them; one bit each in a word
 #define SL_MAX_ROUTES   256
 #define SL_MAX_BACKENDS 16384 // index fits 16 bits with room for markers
 #define SL_MAX_VIPS     4096  // wire VIP rows: one per (name, port range)
 #define SL_MAX_POOLS    4096
 #define SL_MAX_PREFIXES 65536 // of allow and deny lists
-#define SL_NAME_BYTES   64    // with the closing NUL
+
+#define SL_PERSIST_MAX_S (168 * 3600) // longest persistence
+#define SL_NAME_BYTES    64           // with the closing NUL
 
 #define SL_NO_BACKEND UINT16_MAX // "no backend" in a u16 index
 
@@ -73,8 +76,12 @@ enum sl_client_address {
 
 #define SL_MTU_DEFAULT_BYTES 1500 // of a port: IP packet, without Ethernet header and VLAN tags
 // An IPv6 packet of 1280 bytes, which nobody may refuse, and the longest tunnel header fit.
-#define SL_MTU_MIN_BYTES 1332
-#define SL_MTU_MAX_BYTES 2000 // what one packet buffer holds, tags included
+#define SL_MTU_MIN_BYTES   1332
+#define SL_MTU_MAX_BYTES   9000
+#define SL_MTU_USUAL_BYTES 1900 // up to here the usual packet buffer holds a frame of any device
+// 2 KiB less what the kernel keeps free in an AF_XDP chunk (XDP_PACKET_HEADROOM), Ethernet and
+// tags.
+#define SL_MTU_AF_XDP_BYTES 1766
 
 enum sl_balance {
 	SL_BALANCE_WEIGHTED,          // smooth weighted round-robin

@@ -18,7 +18,7 @@
 #include "sluice/types.h"
 
 #define SL_WIRE_MAGIC     UINT32_C(0x534c5743) // "SLWC"
-#define SL_WIRE_VERSION   4
+#define SL_WIRE_VERSION   5
 #define SL_WIRE_MAX_BYTES (16u << 20)
 
 enum sl_wire_kind { SL_WIRE_CONFIG = 1, SL_WIRE_WEIGHTS = 2 };
@@ -47,17 +47,19 @@ struct sl_wire_vip {
 	uint32_t pool;       // row number
 	uint16_t port_first; // host order, inclusive; 0..65535 means any port
 	uint16_t port_last;
-	uint8_t proto;       // 6 or 17
-	uint8_t affinity;    // enum sl_affinity
-	uint8_t is_measured; // 0 or 1: phases and latency of its TCP flows
-	uint8_t zero;
+	uint8_t proto;        // 6 or 17
+	uint8_t affinity;     // enum sl_affinity
+	uint8_t persist_bits; // of a client's address, in its family; 0 without persist_s
+	uint8_t is_measured;  // 0 or 1: phases and latency of its TCP flows
 	uint32_t limit_flows; // over all workers; 0 = none, as for the two below
 	uint32_t limit_new_flows_per_s;
 	uint32_t source_new_flows_per_s; // of a /32 or /64 of clients
 	uint32_t first_prefix;           // row number
 	uint32_t n_prefixes;             // of the allow and deny lists together
+	uint32_t persist_s;              // affinity source only; 0 = none
+	uint32_t zero2;
 };
-_Static_assert(sizeof(struct sl_wire_vip) == 56, "wire layout");
+_Static_assert(sizeof(struct sl_wire_vip) == 64, "wire layout");
 
 struct sl_wire_pool {
 	uint64_t id;

@@ -72,7 +72,7 @@ static void learn(void *ctx, const struct sl_ip *ip)
 
 static const struct sl_snapshot *make_snapshot(struct bench *b)
 {
-	struct sl_wire_header *body = bench_traffic_body(&b->traffic);
+	struct sl_wire_header *body = bench_traffic_body(&b->traffic, 1, 1);
 	static const uint16_t slots[1], generations[BENCH_BACKENDS];
 	uint16_t indices[BENCH_BACKENDS];
 
@@ -107,6 +107,8 @@ static void start(struct bench *b)
 
 	b->macs[0][0] = 2;
 	memcpy(b->traffic.mac, b->macs[0], 6);
+	b->traffic.n_services = 1;
+	b->traffic.n_backends = BENCH_BACKENDS;
 	bench_traffic_config(&b->config, N_FLOWS);
 	if (sl_route_build(&b->routes, &b->config, &bad) != 0)
 		abort();

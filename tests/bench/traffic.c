@@ -8,7 +8,8 @@
 #define CLIENTS_FIRST   0x14000000u // 20.0.0.0
 #define FLOWS_PER_HOST  16
 #define CLIENT_PORT     10000
-#define BACKEND_PORT    8000
+#define BACKEND_PORT    8000        // of the first service
+#define OTHER_PORTS     10000       // further up
 #define BACKENDS_FIRST  11          // 10.0.0.11
 #define PCAP_MAGIC      0xa1b2c3d4u // microsecond time stamps
 #define PCAP_SNAP_BYTES 65535
@@ -46,23 +47,103 @@ static void backend_text(char *text, size_t n_bytes, uint32_t i, bool is_v6)
 	snprintf(text, n_bytes, is_v6 ? "2001:db8:2::%u" : "10.0.0.%u", BACKENDS_FIRST + i);
 }
 
-struct sl_wire_header *bench_traffic_body(const struct bench_traffic *traffic)
+static struct sl_ip vip_of(const struct bench_traffic *traffic, uint32_t service)
 {
-	struct sl_body_vip vip = {vip_text[traffic->is_v6], BENCH_PORT, BENCH_PORT, IPPROTO_TCP, 0,
-	                          .is_measured = true};
-	struct sl_body_pool pool = {.forward = traffic->forward,
-	                            .balance = SL_BALANCE_WEIGHTED,
-	                            .n_backends = BENCH_BACKENDS};
-	const bool is_dsr = traffic->forward == SL_FORWARD_DSR_L2;
-	char names[BENCH_BACKENDS][32];
+	struct sl_ip ip = sl_packet_ip(vip_text[traffic->is_v6]);
+	uint32_t last_be;
+
+	memcpy(&last_be, &ip.bytes[12], sizeof(last_be));
+	last_be = htonl(ntohl(last_be) + service);
+	memcpy(&ip.bytes[12], &last_be, sizeof(last_be));
+	return ip;
+}
+
+static void vip_name(char *text, size_t n_bytes, const struct bench_traffic *traffic,
+                     uint32_t service)
+{
+	struct sl_ip ip = vip_of(traffic, service);
+
+	inet_ntop(traffic->is_v6 ? AF_INET6 : AF_INET, &ip.bytes[traffic->is_v6 ? 0 : 12], text,
+	          (socklen_t)n_bytes);
+}
+
+static void *take_memory(size_t n, size_t n_bytes)
+{
+	void *memory = calloc(n, n_bytes);
+
+	if (memory == NULL) {
+		fprintf(stderr, "no memory for the configuration\n");
+		exit(EXIT_FAILURE);
+	}
+	return memory;
+}
+
+struct names {
+	char vips[SL_MAX_VIPS][INET6_ADDRSTRLEN];
+	char backends[BENCH_BACKENDS][INET6_ADDRSTRLEN];
+};
+
+static void fill_pool(struct sl_body_pool *pool, const struct bench_traffic *traffic,
+                      const struct names *names, uint32_t service, uint64_t generation)
+{
+	*pool = (struct sl_body_pool){.forward = traffic->forward,
+	                              .balance = SL_BALANCE_WEIGHTED,
+	                              .n_backends = traffic->n_backends};
+	for (uint32_t i = 0; i < traffic->n_backends; i++) {
+		uint32_t port = BACKEND_PORT + service;
+
+		if (generation % 2 == 0 && i % 2 == 1)
+			port += OTHER_PORTS;
+		pool->backends[i] = (struct sl_body_backend){
+			names->backends[i],
+			traffic->forward == SL_FORWARD_DSR_L2 ? 0 : (uint16_t)port, 1000};
+	}
+}
+
+struct sl_wire_header *bench_traffic_body(const struct bench_traffic *traffic, uint64_t generation,
+                                          uint64_t epoch)
+{
+	const uint32_t n = traffic->n_services;
+	struct names *names = take_memory(1, sizeof(*names));
+	struct sl_body_vip *vips = take_memory(n, sizeof(*vips));
+	struct sl_body_pool *pools = take_memory(n, sizeof(*pools));
+	struct sl_wire_header *body;
 
 	_Static_assert(BENCH_BACKENDS <= SL_BODY_BACKENDS, "they fit");
-	for (uint32_t i = 0; i < BENCH_BACKENDS; i++) {
-		backend_text(names[i], sizeof(names[i]), i, traffic->is_v6);
-		pool.backends[i] =
-			(struct sl_body_backend){names[i], is_dsr ? 0 : BACKEND_PORT, 1000};
+	for (uint32_t i = 0; i < BENCH_BACKENDS; i++)
+		backend_text(names->backends[i], sizeof(names->backends[i]), i, traffic->is_v6);
+	for (uint32_t i = 0; i < n; i++) {
+		vip_name(names->vips[i], sizeof(names->vips[i]), traffic, i);
+		vips[i] = (struct sl_body_vip){names->vips[i], BENCH_PORT, BENCH_PORT,
+		                               IPPROTO_TCP,    i,          .is_measured = true};
+		fill_pool(&pools[i], traffic, names, i, generation);
 	}
-	return sl_body_config(&(struct sl_body_spec){1, 1, &vip, 1, &pool, 1});
+	body = sl_body_config(&(struct sl_body_spec){generation, epoch, vips, n, pools, n});
+	free(names);
+	free(vips);
+	free(pools);
+	return body;
+}
+
+struct sl_wire_header *bench_traffic_weights(const struct bench_traffic *traffic)
+{
+	const uint32_t n = traffic->n_services * traffic->n_backends;
+	struct names *names = take_memory(1, sizeof(*names));
+	struct sl_body_backend *rows = take_memory(n, sizeof(*rows));
+	struct sl_wire_header *body;
+	struct sl_body_pool pool;
+
+	for (uint32_t i = 0; i < BENCH_BACKENDS; i++)
+		backend_text(names->backends[i], sizeof(names->backends[i]), i, traffic->is_v6);
+	for (uint32_t i = 0; i < traffic->n_services; i++) {
+		fill_pool(&pool, traffic, names, i, 1);
+		memcpy(&rows[i * traffic->n_backends], pool.backends,
+		       traffic->n_backends * sizeof(*rows));
+	}
+	body = sl_body_weights(1, 1, rows, n);
+	free(names);
+	free(rows);
+	return body;
 }
 
 static struct sl_packet_spec fit_to_frame(struct sl_packet_spec spec)
@@ -86,7 +167,7 @@ struct sl_packet_spec bench_traffic_from_client(const struct bench_traffic *traf
 
 	memcpy(spec.dst_mac, traffic->mac, 6);
 	spec.src_mac[0] = 2;
-	spec.dst = sl_packet_ip(vip_text[traffic->is_v6]);
+	spec.dst = vip_of(traffic, i % traffic->n_services);
 	spec.src = sl_ip_from_v4(host_be);
 	if (traffic->is_v6) {
 		spec.src = sl_packet_ip("2001:db8:c::");

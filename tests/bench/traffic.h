@@ -14,20 +14,27 @@
 #include "sluice/dpconfig.h"
 
 #define BENCH_FRAME_BYTES 64
-#define BENCH_BACKENDS    16
+#define BENCH_BACKENDS    16 // of a pool, at most
 #define BENCH_PORT        443
 
 struct bench_traffic {
 	uint8_t mac[6]; // of our port
 	uint8_t forward;
 	bool is_v6;
+	uint32_t n_services; // VIPs with a pool of their own; flow i is to service i mod n_services
+	uint32_t n_backends; // of each
 };
 
 // Addresses of the port, connected networks and the way to the clients.
 void bench_traffic_config(struct sl_dpconfig *config, uint64_t n_flows);
 
-// One VIP, one weighted pool of BENCH_BACKENDS.
-struct sl_wire_header *bench_traffic_body(const struct bench_traffic *traffic);
+// Each service has one VIP and one weighted pool. Pools have the same hosts at ports of their own.
+// In every other generation every other backend is replaced by one at another port.
+struct sl_wire_header *bench_traffic_body(const struct bench_traffic *traffic, uint64_t generation,
+                                          uint64_t epoch);
+
+// A weight for each backend of generation 1, for the caller to change.
+struct sl_wire_header *bench_traffic_weights(const struct bench_traffic *traffic);
 
 // What flow i sends to the VIP.
 struct sl_packet_spec bench_traffic_from_client(const struct bench_traffic *traffic, uint32_t i,

@@ -102,6 +102,7 @@ static void lab_start(struct lab *lab)
 	                                  .macs = our_macs,
 	                                  .max_backends = 8,
 	                                  .max_vips = 8,
+	                                  .max_clients = 8,
 	                                  .start_ns = 1000 * SL_NS_PER_S,
 	                                  .told = told,
 	                                  .told_ctx = lab};

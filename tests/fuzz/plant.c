@@ -11,6 +11,7 @@
 // Four configurations with other backends leave no room for a fifth while flows remain.
 #define PLANT_BACKENDS 32
 #define PLANT_VIPS     16
+#define PLANT_CLIENTS  32
 #define START_NS       (1000 * SL_NS_PER_S)
 
 const uint8_t plant_macs[2][6] = {{2, 0x53, 0x4c, 0, 0, 0}, {2, 0x53, 0x4c, 0, 0, 1}};
@@ -123,7 +124,8 @@ enum extra {
 	EXTRA_VIP_RATE = 8,
 	EXTRA_SOURCE_RATE = 16,
 	EXTRA_DENY = 32,
-	EXTRA_TUNNELS = 64, // instead of dsr-l2
+	EXTRA_TUNNELS = 64,  // instead of dsr-l2
+	EXTRA_PERSIST = 128, // with affinity source
 };
 
 // Pool p forwards as p % 3 says, over IPv4 for the first three. Backends and their choice by
@@ -162,6 +164,10 @@ static struct sl_body_vip make_vip(const char *address, uint32_t row, uint8_t ex
 	vip.limit_flows = extra & EXTRA_VIP_FLOWS ? 20 : 0;
 	vip.limit_new_flows_per_s = extra & EXTRA_VIP_RATE ? 1000 : 0;
 	vip.source_new_flows_per_s = extra & EXTRA_SOURCE_RATE ? 100 : 0;
+	if ((extra & EXTRA_PERSIST) && vip.affinity == SL_AFFINITY_SOURCE) {
+		vip.persist_s = 60;
+		vip.persist_bits = is_v6 ? 128 : 32;
+	}
 	if (extra & EXTRA_DENY)
 		vip.deny = is_v6 ? "2001:db8:77::/48" : "203.0.113.0/28";
 	return vip;
@@ -217,6 +223,7 @@ struct plant *plant_new(const struct plant_params *params)
 	                                  .macs = plant_macs,
 	                                  .max_backends = PLANT_BACKENDS,
 	                                  .max_vips = PLANT_VIPS,
+	                                  .max_clients = PLANT_CLIENTS,
 	                                  .headroom_bytes = PLANT_HEADROOM,
 	                                  .seed = params->seed,
 	                                  .start_ns = START_NS,

@@ -149,7 +149,9 @@ struct sl_wire_header *sl_body_config(const struct sl_body_spec *spec)
 		                             .is_measured = vip->is_measured,
 		                             .limit_flows = vip->limit_flows,
 		                             .limit_new_flows_per_s = vip->limit_new_flows_per_s,
-		                             .source_new_flows_per_s = vip->source_new_flows_per_s};
+		                             .source_new_flows_per_s = vip->source_new_flows_per_s,
+		                             .persist_s = vip->persist_s,
+		                             .persist_bits = vip->persist_bits};
 		fill_access(h, &vips[i], vip, prefixes);
 	}
 	for (uint32_t i = 0; i < spec->n_pools; i++) {

@@ -42,6 +42,8 @@ struct sl_body_vip {
 	uint32_t limit_flows, limit_new_flows_per_s, source_new_flows_per_s;
 	bool is_measured;
 	const char *allow, *deny; // one network of each, "10.0.0.0/8", or NULL
+	uint32_t persist_s;
+	uint8_t persist_bits;
 };
 
 struct sl_body_spec {

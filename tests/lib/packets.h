@@ -23,7 +23,7 @@
 
 #include "pkt.h"
 
-#define SL_PACKET_MAX_BYTES 2048 // enough for what the tests build
+#define SL_PACKET_MAX_BYTES 9216 // enough for what the tests build
 
 // Addresses for constant tables: 198.51.100.1 is SL_PACKET_V4(198, 51, 100, 1), and
 // SL_PACKET_V6(1) is 2001:db8::1.

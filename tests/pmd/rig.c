@@ -72,11 +72,38 @@ static void add_ring_port(struct sl_rig *rig, uint32_t port)
 	id = rte_eth_from_rings(names[port], &rig->to_us[port], 1, &rig->from_us[port], 1,
 	                        SOCKET_ID_ANY);
 	ck_assert_msg(id >= 0, "ring port");
-	ck_assert_msg(sl_ports_add(&rig->a.ports, (uint16_t)id, names[port], &why) == 0, "%s",
-	              why.text);
+	ck_assert_msg(sl_ports_add_as(&rig->a.ports, (uint16_t)id, names[port],
+	                              &rig->a.config.ports[port], &why) == 0,
+	              "%s", why.text);
+}
+
+static void change_nothing(struct sl_dpconfig *config)
+{
+	(void)config;
+}
+
+// One pool for all, as long as the configuration asks for: ring devices pass on what they are
+// given.
+static void make_pools(struct sl_rig *rig)
+{
+	struct sl_pool_plan plans[SL_POOLS];
+	bool is_long;
+
+	sl_buffers_plan(&rig->a.config, plans);
+	is_long = plans[SL_POOL_LONG].n_mbufs != 0;
+	plans[is_long].n_mbufs = RIG_MBUFS;
+	rig->a.ports.pool = sl_buffers_make_pool("rig", &plans[is_long]);
+	rig->a.ports.long_pool = rig->a.ports.pool;
+	ck_assert_msg(rig->a.ports.pool != NULL, "no packet buffers");
 }
 
 struct sl_rig *sl_rig_new(uint32_t n_workers, uint32_t n_flows)
+{
+	return sl_rig_new_changed(n_workers, n_flows, change_nothing);
+}
+
+struct sl_rig *sl_rig_new_changed(uint32_t n_workers, uint32_t n_flows,
+                                  void (*change)(struct sl_dpconfig *config))
 {
 	struct sl_rig *rig = calloc(1, sizeof(*rig));
 	struct sl_text why = {""};
@@ -84,15 +111,16 @@ struct sl_rig *sl_rig_new(uint32_t n_workers, uint32_t n_flows)
 	ck_assert(rig != NULL);
 	sl_rig_start_eal();
 	fill_config(&rig->a.config, n_workers, n_flows);
+	change(&rig->a.config);
 	rig->a.ports.n_workers = n_workers;
-	rig->a.ports.pool = sl_ports_make_pool("rig", RIG_MBUFS, RTE_MBUF_DEFAULT_BUF_SIZE);
-	ck_assert_msg(rig->a.ports.pool != NULL, "no packet buffers");
+	make_pools(rig);
 	for (uint32_t p = 0; p < RIG_PORTS; p++)
 		add_ring_port(rig, p);
 	rig->a.ports.macs[RIG_FRONT][0] = 0x02;
 	rig->a.ports.macs[RIG_FRONT][5] = 0xf0;
 	rig->a.ports.macs[RIG_BACK][0] = 0x02;
 	rig->a.ports.macs[RIG_BACK][5] = 0xb0;
+	sl_ports_add_vlans(&rig->a.ports, &rig->a.config);
 	ck_assert_msg(sl_appliance_init(&rig->a, &why) == 0, "%s", why.text);
 	rig->now_ns = sl_clock_ns();
 	sl_rig_turn(rig);
@@ -106,15 +134,14 @@ struct sl_rig *sl_rig_new(uint32_t n_workers, uint32_t n_flows)
 void sl_rig_free(struct sl_rig *rig)
 {
 	struct rte_mempool *pool = rig->a.ports.pool;
-	uint32_t n_ports = rig->a.ports.n_ports;
 
-	for (uint32_t p = 0; p < n_ports; p++) {
+	for (uint32_t p = 0; p < RIG_PORTS; p++) {
 		while (sl_rig_take(rig, p).n_bytes != 0)
 			;
 	}
 	sl_ports_stop(&rig->a.ports);
 	sl_appliance_fini(&rig->a);
-	for (uint32_t p = 0; p < n_ports; p++) {
+	for (uint32_t p = 0; p < RIG_PORTS; p++) {
 		rte_ring_free(rig->to_us[p]);
 		rte_ring_free(rig->from_us[p]);
 	}
@@ -140,10 +167,19 @@ void sl_rig_configure(struct sl_rig *rig, const struct sl_body_spec *spec)
 
 void sl_rig_put(struct sl_rig *rig, uint32_t port, const void *bytes, size_t n_bytes)
 {
+	const struct sl_dp_port *config = &rig->a.config.ports[port];
 	struct rte_mbuf *m = rte_pktmbuf_alloc(rig->a.ports.pool);
+	const uint8_t tag[4] = {0x81, 0, (uint8_t)(config->vlan_id >> 8), (uint8_t)config->vlan_id};
 
 	ck_assert(m != NULL);
 	memcpy(rte_pktmbuf_append(m, (uint16_t)n_bytes), bytes, n_bytes);
+	if (config->vlan_id != 0) {
+		uint8_t *data = (uint8_t *)rte_pktmbuf_prepend(m, sizeof(tag));
+
+		memcpy(data, bytes, 12);
+		memcpy(data + 12, tag, sizeof(tag));
+		port = config->parent;
+	}
 	ck_assert(rte_ring_enqueue(rig->to_us[port], m) == 0);
 }
 

@@ -35,9 +35,14 @@ void sl_rig_start_eal(void);
 struct sl_rig *sl_rig_new(uint32_t n_workers, uint32_t n_flows);
 void sl_rig_free(struct sl_rig *rig);
 
+// The same with a configuration of the test's own making: change gets the usual one.
+struct sl_rig *sl_rig_new_changed(uint32_t n_workers, uint32_t n_flows,
+                                  void (*change)(struct sl_dpconfig *config));
+
 // Publish and let every worker take it. Fails the test unless it is accepted.
 void sl_rig_configure(struct sl_rig *rig, const struct sl_body_spec *spec);
 
+// port may be a VLAN: the frame then comes on its device with the tag put in.
 void sl_rig_put(struct sl_rig *rig, uint32_t port, const void *bytes, size_t n_bytes);
 void sl_rig_put_spec(struct sl_rig *rig, uint32_t port, const struct sl_packet_spec *spec);
 
@@ -45,6 +50,7 @@ void sl_rig_put_spec(struct sl_rig *rig, uint32_t port, const struct sl_packet_s
 void sl_rig_turn(struct sl_rig *rig);
 void sl_rig_pass(struct sl_rig *rig, uint64_t ns); // time goes by in steps of 100 ms, turning
 
+// What left a device.
 struct sl_rig_frame sl_rig_take(struct sl_rig *rig, uint32_t port);
 
 // Fails unless exactly these bytes (and no more than padding to 60) leave the port next.

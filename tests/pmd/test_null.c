@@ -97,22 +97,30 @@ START_TEST(snapshots_are_taken_and_freed_while_packets_run)
 }
 END_TEST
 
+static const uint16_t mtus[SL_POOLS] = {1500, 9000};
+
 // What start-up asks of the kernel must hold what it then makes of it.
 START_TEST(the_memory_computed_for_packet_buffers_holds_them)
 {
-	uint32_t n_mbufs = sl_ports_count_mbufs(1, 1);
+	const struct sl_dpconfig config = {
+		.n_ports = 1, .n_workers = 1, .ports = {{.mtu_bytes = mtus[_i]}}};
+	struct sl_pool_plan plans[SL_POOLS], *plan = &plans[_i];
 	struct rte_mempool *pool;
 	struct rte_mempool_memhdr *piece;
 	uint64_t n_bytes = 0;
 
 	sl_rig_start_eal(); // without hugepages
-	pool = sl_ports_make_pool("sized", n_mbufs, RTE_MBUF_DEFAULT_BUF_SIZE);
+	sl_buffers_plan(&config, plans);
+	plan->n_mbufs /= 2; // one CPU's share of memory is enough
+	pool = sl_buffers_make_pool("sized", plan);
 	ck_assert_ptr_nonnull(pool);
 	STAILQ_FOREACH(piece, &pool->mem_list, next)
 	n_bytes += piece->len;
-	n_bytes += (uint64_t)rte_ring_get_memsize(rte_align32pow2(n_mbufs + 1));
-	ck_assert_uint_le(n_bytes, sl_ports_pool_bytes(n_mbufs));
-	ck_assert_uint_ge(n_bytes, sl_ports_pool_bytes(n_mbufs) / 20 * 19);
+	n_bytes += (uint64_t)rte_ring_get_memsize(rte_align32pow2(plan->n_mbufs + 1));
+	ck_assert_uint_le(n_bytes, sl_buffers_pool_bytes(plan));
+	ck_assert_uint_ge(n_bytes, sl_buffers_pool_bytes(plan) / 20 * 19);
+	ck_assert_uint_ge(rte_pktmbuf_data_room_size(pool),
+	                  RTE_PKTMBUF_HEADROOM + 14 + 8 + mtus[_i]);
 	rte_mempool_free(pool);
 }
 END_TEST
@@ -125,7 +133,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, every_packet_of_two_null_ports_is_dropped_by_name);
 	tcase_add_test(tc, snapshots_are_taken_and_freed_while_packets_run);
-	tcase_add_test(tc, the_memory_computed_for_packet_buffers_holds_them);
+	tcase_add_loop_test(tc, the_memory_computed_for_packet_buffers_holds_them, 0, SL_POOLS);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire_client.h"
 
+#include <check.h>
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -14,7 +16,8 @@
 #include "wire_lab.h"
 #include "wire_net.h"
 
-#define CHUNK_BYTES 4096
+#define CHUNK_BYTES    4096
+#define DATAGRAM_BYTES 9000
 
 static socklen_t vip_address(struct sockaddr_storage *address, bool is_v6, uint16_t port)
 {
@@ -171,11 +174,12 @@ bool sl_client_udp_echoes(bool is_v6, size_t n_bytes, uint32_t timeout_ms,
 {
 	uint64_t deadline_ms = sl_proc_now_ms() + timeout_ms;
 	int fd = sl_net_socket("cli", is_v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-	uint8_t out[CHUNK_BYTES], in[CHUNK_BYTES + SL_CLIENT_NAME_BYTES];
+	uint8_t out[DATAGRAM_BYTES], in[DATAGRAM_BYTES + SL_CLIENT_NAME_BYTES];
 	struct sockaddr_storage address;
 	socklen_t n = vip_address(&address, is_v6, SL_LAB_UDP_PORT);
 	bool is_echoed = false;
 
+	ck_assert_uint_le(n_bytes, sizeof(out));
 	for (size_t i = 0; i < n_bytes; i++)
 		out[i] = pattern(i);
 	// Connected: an answer from any other address, as of a server that was not translated

@@ -13,6 +13,8 @@
 #define READY_TIMEOUT_MS 20000
 #define CLI_TIMEOUT_MS   15000
 #define TEXT_BYTES       8192
+#define CLIENT_VLAN      10
+#define SERVER_VLAN      20
 
 const char *sl_lab_server(char name[8], uint32_t n)
 {
@@ -27,11 +29,24 @@ static void add_addresses(const char *part, const char *interface, const char *v
 	sl_net_ip(part, "addr add %s dev %s nodad", v6, interface);
 }
 
-static void add_bridge_port(const char *peer_part, const char *peer_interface, const char *port)
+static void link_ends(const struct sl_lab *lab, struct sl_net_end a, struct sl_net_end b)
 {
-	sl_net_link((struct sl_net_end){peer_part, peer_interface},
-	            (struct sl_net_end){"sw", port});
-	sl_net_ip("sw", "link set %s master br0", port);
+	sl_net_link(a, b);
+	if (lab->spec.mtu_bytes == 0)
+		return;
+	sl_net_ip(a.part, "link set %s mtu %u", a.interface, lab->spec.mtu_bytes);
+	sl_net_ip(b.part, "link set %s mtu %u", b.interface, lab->spec.mtu_bytes);
+}
+
+// vlan_id is that of the port where the switch has VLANs; the appliance's is the trunk.
+static void add_switch_port(struct sl_lab *lab, struct sl_net_end peer, const char *port,
+                            uint16_t vlan_id)
+{
+	link_ends(lab, peer, (struct sl_net_end){"sw", port});
+	if (lab->spec.layout == SL_LAB_VLANS)
+		sl_trunk_add(&lab->trunk, port, vlan_id);
+	else
+		sl_net_ip("sw", "link set %s master br0", port);
 }
 
 static bool is_dsr(const struct sl_lab *lab)
@@ -54,7 +69,7 @@ static void hold_vip(const char *part)
 	add_addresses(part, "lo", SL_LAB_VIP4 "/32", SL_LAB_VIP6 "/128");
 }
 
-static void add_server(const struct sl_lab *lab, uint32_t n)
+static void add_server(struct sl_lab *lab, uint32_t n)
 {
 	char part[8], v4[32], v6[32], mss[16] = "";
 
@@ -62,7 +77,7 @@ static void add_server(const struct sl_lab *lab, uint32_t n)
 	snprintf(v4, sizeof(v4), "10.20.0.%u/24", 11 + n);
 	snprintf(v6, sizeof(v6), "fd20::%x/64", 0x11 + n);
 	sl_net_add(part);
-	add_bridge_port(part, "eth0", part);
+	add_switch_port(lab, (struct sl_net_end){part, "eth0"}, part, SERVER_VLAN);
 	add_addresses(part, "eth0", v4, v6);
 	if (is_dsr(lab)) {
 		hold_vip(part);
@@ -76,9 +91,9 @@ static void add_server(const struct sl_lab *lab, uint32_t n)
 	sl_net_ip(part, "-6 route add default via fd20::1");
 }
 
-static void add_network(const struct sl_lab *lab)
+static void add_network(struct sl_lab *lab)
 {
-	bool is_one_arm = lab->spec.layout == SL_LAB_ONE_ARM;
+	bool is_one_arm = lab->spec.layout != SL_LAB_TWO_ARM;
 	const char *client_side = is_one_arm ? "lan0" : "cli0";
 	const char *server_side = is_one_arm ? "lan0" : "srv0";
 
@@ -87,12 +102,12 @@ static void add_network(const struct sl_lab *lab)
 	sl_net_add("sw");
 	sl_net_ip("sw", "link add br0 type bridge");
 	sl_net_ip("sw", "link set br0 up");
-	add_bridge_port("lb", server_side, "lb");
+	add_switch_port(lab, (struct sl_net_end){"lb", server_side}, "lb", 0);
 	if (is_one_arm)
-		add_bridge_port("cli", "eth0", "cli");
+		add_switch_port(lab, (struct sl_net_end){"cli", "eth0"}, "cli", CLIENT_VLAN);
 	else
-		sl_net_link((struct sl_net_end){"cli", "eth0"},
-		            (struct sl_net_end){"lb", client_side});
+		link_ends(lab, (struct sl_net_end){"cli", "eth0"},
+		          (struct sl_net_end){"lb", client_side});
 	add_addresses("lb", client_side, "10.10.0.3/24", "fd10::3/64");
 	add_addresses("lb", server_side, "10.20.0.2/24", "fd20::2/64");
 	// With af_packet the appliance's kernel gets every packet too. It forwards nothing, but for
@@ -112,15 +127,24 @@ static void add_network(const struct sl_lab *lab)
 static void write_dataplane(const struct sl_lab *lab)
 {
 	const char *device = lab->spec.device;
-	const char *mode = strcmp(device, "af_xdp") == 0 ? "mode: shared, " : "";
-	char text[TEXT_BYTES], path[96];
+	const unsigned int mtu = lab->spec.mtu_bytes != 0 ? lab->spec.mtu_bytes : 1500;
+	char text[TEXT_BYTES], path[96], mode[48];
 	int n;
 
+	snprintf(mode, sizeof(mode), "%smtu: %u, ",
+	         strcmp(device, "af_xdp") == 0 ? "mode: shared, " : "", mtu);
 	n = snprintf(text, sizeof(text),
 	             "workers: %u\nflows: 65536\nidle: sleep\nsocket: %s/dp.sock\n"
 	             "memory: {hugepages: never}\nports:\n",
 	             lab->spec.n_workers, lab->dir);
-	if (lab->spec.layout == SL_LAB_ONE_ARM)
+	if (lab->spec.layout == SL_LAB_VLANS)
+		snprintf(text + n, sizeof(text) - (size_t)n,
+		         "  - {name: lan, device: \"%s:lan0\", %svlans: [\n"
+		         "     {name: client, id: %u, addresses: [10.10.0.1/24, \"fd10::1/64\"]},\n"
+		         "     {name: server, id: %u, addresses: [10.20.0.1/24, "
+		         "\"fd20::1/64\"]}]}\n",
+		         device, mode, CLIENT_VLAN, SERVER_VLAN);
+	else if (lab->spec.layout == SL_LAB_ONE_ARM)
 		snprintf(text + n, sizeof(text) - (size_t)n,
 		         "  - {name: lan, device: \"%s:lan0\", %saddresses: "
 		         "[10.10.0.1/24, \"fd10::1/64\", 10.20.0.1/24, \"fd20::1/64\"]}\n",
@@ -273,7 +297,10 @@ void sl_lab_start(struct sl_lab *lab, const struct sl_lab_spec *spec)
 	sl_proc_must(NULL, "find %s -mindepth 1 -delete", lab->dir);
 	snprintf(state, sizeof(state), "%s/state", lab->dir);
 	ck_assert_int_eq(mkdir(state, 0700), 0);
+	sl_trunk_init(&lab->trunk);
 	add_network(lab);
+	if (spec->layout == SL_LAB_VLANS)
+		sl_trunk_start(&lab->trunk);
 	write_dataplane(lab);
 	sl_lab_write_pools(lab);
 	start_dataplane(lab);
@@ -336,5 +363,6 @@ void sl_lab_stop(struct sl_lab *lab)
 		sl_proc_stop(&lab->servers[i / SL_LAB_ECHOES][i % SL_LAB_ECHOES], SIGKILL);
 	for (uint32_t n = 0; n < SL_LAB_MAX_SERVERS; n++)
 		sl_proc_stop(&lab->decaps[n], SIGTERM);
+	sl_trunk_stop(&lab->trunk);
 	sl_net_sweep();
 }

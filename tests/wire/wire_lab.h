@@ -2,6 +2,7 @@
 // A laboratory: a client, an appliance with its two real processes, and servers, in namespaces.
 //
 //   two arms   cli eth0 ---- cli0 lb srv0 ---- bridge (sw) ---- eth0 s0, s1, ..
+//   VLANs      one port as a trunk: the client in VLAN 10, servers in VLAN 20 (wire_trunk.h)
 //   one arm    cli, lb (lan0), s0, s1, .. on one bridge; both networks on the one port
 //
 // Addresses: client 10.10.0.2, fd10::2; server N 10.20.0.(11+N), fd20::(11+N hex); Sluice .1 and
@@ -18,6 +19,7 @@
 #include <jansson.h>
 
 #include "wire_proc.h"
+#include "wire_trunk.h"
 
 #define SL_LAB_MAX_SERVERS 8
 #define SL_LAB_ECHOES      4 // tcp, tcp6, udp, udp6
@@ -26,7 +28,7 @@
 #define SL_LAB_VIP4        "203.0.113.10"
 #define SL_LAB_VIP6        "2001:db8:ff::10"
 
-enum sl_lab_layout { SL_LAB_TWO_ARM, SL_LAB_ONE_ARM };
+enum sl_lab_layout { SL_LAB_TWO_ARM, SL_LAB_ONE_ARM, SL_LAB_VLANS };
 
 struct sl_lab_spec {
 	const char *device;      // "af_xdp" or "af_packet"
@@ -38,6 +40,7 @@ struct sl_lab_spec {
 	uint8_t n_servers;
 	uint8_t n_workers;
 	uint16_t advertised_mss;    // by servers to the client, direct return only; 0 = theirs
+	uint16_t mtu_bytes;         // of every link and port; 0 = 1500
 	const char *client_address; // of the TCP pools, fullnat only; NULL = none
 	bool is_crossed;            // tunnels: IPv4 services have IPv6 backends and the other way
 };
@@ -48,6 +51,7 @@ struct sl_lab {
 	struct sl_proc dataplane, control;
 	struct sl_proc servers[SL_LAB_MAX_SERVERS][SL_LAB_ECHOES];
 	struct sl_proc decaps[SL_LAB_MAX_SERVERS]; // tunnels
+	struct sl_trunk trunk;                     // VLANs
 };
 
 // Clears what an earlier test left, makes the network and starts data plane and control; when it

@@ -17,6 +17,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(__file__))
+import scale  # noqa: E402
 from count import instructions  # noqa: E402
 from testpmd import Testpmd  # noqa: E402
 
@@ -47,10 +48,13 @@ class Subject:
             raise SystemExit(f"bench: bench_subject did not start ({line.strip()!r})")
         self.about = json.loads(line[len("ready "):])
 
-    def run(self, ms):
-        self.process.stdin.write(f"run {ms}\n")
+    def ask(self, command):
+        self.process.stdin.write(command + "\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
+
+    def run(self, ms):
+        return self.ask(f"run {ms}")
 
     def close(self):
         self.process.stdin.close()
@@ -132,6 +136,13 @@ def main():
                 continue
             report["rows"].append(measure(row, pairs, ms, directory))
             show(report["rows"][-1], row[6])
+        if args.only in "storm":
+            report["storm"] = scale.storm(Subject, directory, pairs)
+        if args.only in "reload":
+            report["reload"] = scale.reload(Subject, directory, pairs)
+        for flows in [1000] if args.quick else [1000, 100_000]:
+            if args.only in f"steering {flows}":
+                report[f"steering {flows}"] = scale.steering(Subject, directory, flows, pairs)
     if not args.only:
         report["pick_ns"] = json.loads(subprocess.check_output([f"{BUILD}/bench_pick"], text=True))
         print("pick at 64 backends, ns: " + ", ".join(f"{k} {v:.1f}" for k, v in report["pick_ns"].items()))

@@ -349,6 +349,16 @@ int sl_cli_pool_show(const struct sl_cli *cli, int argc, char **argv)
 	return show(cli, path, draw_pool);
 }
 
+static void draw_persistence(const json_t *json)
+{
+	if (sl_cli_number_of(json, "clients_total") == 0)
+		return;
+	printf("persistence: %.0f clients remembered so far, %.0f forgotten for want of room; %.0f "
+	       "flows followed their client's last one, %.0f could not\n",
+	       sl_cli_number_of(json, "clients_total"), sl_cli_number_of(json, "evicted_total"),
+	       sl_cli_number_of(json, "followed_total"), sl_cli_number_of(json, "repicked_total"));
+}
+
 static void draw_flows(const json_t *json)
 {
 	static const char *const headers[] = {"POOL", "BACKEND", ">FLOWS", NULL};
@@ -368,6 +378,7 @@ static void draw_flows(const json_t *json)
 		        "warning: the data plane is not connected; these are its last counts\n");
 	printf("%.0f flows in all, room for %.0f\n", sl_cli_number_of(json, "total"),
 	       sl_cli_number_of(json, "capacity"));
+	draw_persistence(json_object_get(json, "persistence"));
 }
 
 int sl_cli_flow_count(const struct sl_cli *cli, int argc, char **argv)

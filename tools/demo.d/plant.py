@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demo's processes: data plane, control, GPU servers and clients, and the files they need."""
-import ctypes
 import glob
 import http.client
 import json
@@ -13,7 +12,8 @@ import tempfile
 import threading
 import time
 
-from net import PORT, SERVERS, VIP4, VIP6, Network, server_addresses, sweep_dead_namespaces
+from net import PARTS, PORT, PREFIX, SERVERS, VIP4, VIP6, Network, server_addresses
+from netns import die_with_parent, sweep_dead_namespaces
 
 BUILD = os.path.abspath("build")
 DATAPLANE = f"{BUILD}/dataplane/io/sluice-dataplane"
@@ -62,15 +62,9 @@ ports:
 """
 
 
-def die_with_parent():
-    """In the child: however the demo ends, its processes end too."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-
-
 def sweep_dead_runs():
     """What a demo killed with SIGKILL left: its pid is in every name and is gone."""
-    sweep_dead_namespaces()
+    sweep_dead_namespaces(PREFIX, PARTS)
     for path in glob.glob(os.path.join(tempfile.gettempdir(), "sluice-demo-*-*")):
         pid = os.path.basename(path).split("-")[2]
         if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):

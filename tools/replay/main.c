@@ -78,6 +78,14 @@ static uint16_t port_by_name(const struct session *s, const char *name, size_t n
 	return SL_REPLAY_NO_PORT;
 }
 
+// Packets come from devices; which VLAN they are of is in their tag.
+static uint16_t device_of(const struct session *s, uint16_t port)
+{
+	const struct sl_dp_port *config = &s->config.ports[port];
+
+	return config->vlan_id != 0 ? config->parent : port;
+}
+
 static bool resolve_ports(struct session *s)
 {
 	uint32_t bad;
@@ -96,11 +104,16 @@ static bool resolve_ports(struct session *s)
 			return false;
 		memcpy(s->macs[port], mac->mac, 6);
 	}
+	for (uint32_t p = 0; p < s->config.n_ports; p++) { // VLANs have their device's
+		if (s->config.ports[p].vlan_id != 0)
+			memcpy(s->macs[p], s->macs[s->config.ports[p].parent], 6);
+	}
 	s->in_port = SL_REPLAY_NO_PORT;
 	if (s->options.in_port != NULL) {
 		s->in_port = port_by_name(s, s->options.in_port, strlen(s->options.in_port));
 		if (s->in_port == SL_REPLAY_NO_PORT)
 			return false;
+		s->in_port = device_of(s, s->in_port);
 	}
 	return sl_route_build(&s->routes, &s->config, &bad) == 0;
 }
@@ -144,7 +157,7 @@ static uint16_t port_of(const struct session *s, const struct sl_captured *packe
 	if (!source_of(packet, &source))
 		return 0;
 	route = sl_route_find(&s->routes, &source, &hop);
-	return route != NULL ? route->port : 0;
+	return route != NULL ? device_of(s, route->port) : 0;
 }
 
 static void told(void *ctx, const struct sl_replay_record *record, const uint8_t *frame,

@@ -72,6 +72,7 @@ static int worker_new(struct sl_replay *rp, uint32_t index, uint64_t seed)
 		.flows = sl_flow_table_init(w->flow_memory, flow_bytes, &params),
 		.frags = w->frags,
 		.routes = &rp->routes,
+		.links = &rp->links,
 		.neighs = &rp->neighs,
 		.others_load = w->others_load,
 		.own_load = w->loads,
@@ -79,6 +80,7 @@ static int worker_new(struct sl_replay *rp, uint32_t index, uint64_t seed)
 		.own_vip_load = w->loads + 2 * (size_t)rp->backends.n_slots,
 		.others_vip_load = w->others_vip_load,
 		.limits = rp->limits,
+		.persist = rp->persist,
 		.stats = w->stats,
 		.backend_stats = w->backend_stats,
 		.vip_stats = w->vip_stats,
@@ -89,6 +91,18 @@ static int worker_new(struct sl_replay *rp, uint32_t index, uint64_t seed)
 		return -EINVAL;
 	sl_forward_init(&w->fw);
 	sl_flow_table_on_gone(w->fw.flows, sl_forward_flow_gone, &w->fw);
+	return 0;
+}
+
+static int init_persist(struct sl_replay *rp, const struct sl_replay_params *params)
+{
+	const uint32_t n = params->max_clients != 0 ? params->max_clients : SL_PERSIST_CLIENTS;
+	const struct sl_hash_key key = {sl_mix64(params->seed + 5), sl_mix64(params->seed + 6)};
+
+	rp->persist = zeroed_lines(sl_persist_bytes(n));
+	if (rp->persist == NULL)
+		return -ENOMEM;
+	sl_persist_init(rp->persist, n, &key);
 	return 0;
 }
 
@@ -113,8 +127,11 @@ static int init_tables(struct sl_replay *rp, const struct sl_replay_params *para
 	rp->limits->key =
 		(struct sl_hash_key){sl_mix64(params->seed + 3), sl_mix64(params->seed + 4)};
 	sl_neigh_init(&rp->neighs, rows, index, params->seed);
+	rp->neighs.careful_ports = sl_links_careful(&rp->links);
 	sl_registry_init(&rp->backends, backends, n_backends);
 	sl_registry_init(&rp->vips, vips, n_vips);
+	if (init_persist(rp, params) != 0)
+		return -ENOMEM;
 	rp->n_kernel = params->n_kernel;
 	if (params->n_kernel > 0)
 		memcpy(kernel, params->kernel, params->n_kernel * sizeof(*kernel));
@@ -149,7 +166,9 @@ struct sl_replay *sl_replay_new(const struct sl_replay_params *params, char *rea
 		         "route %u: via is in no connected network of a port", bad + 1);
 		goto err_free;
 	}
-	err = init_tables(rp, params);
+	err = sl_links_init(&rp->links, &rp->config);
+	if (err == 0)
+		err = init_tables(rp, params);
 	if (err != 0)
 		goto err_memory;
 	return rp;
@@ -179,6 +198,8 @@ void sl_replay_free(struct sl_replay *rp)
 	free(rp->backends.slots);
 	free(rp->vips.slots);
 	free(rp->limits);
+	sl_links_fini(&rp->links);
+	free(rp->persist);
 	free((void *)rp->kernel);
 	free(rp);
 }
@@ -263,6 +284,7 @@ static void expire(struct sl_replay *rp)
 	uint32_t tick = (uint32_t)(rp->now_ns / SL_FLOW_TICK_NS);
 
 	for (uint32_t w = 0; w < rp->config.n_workers; w++) {
+		rp->workers[w]->fw.snap = rp->snap;
 		rp->workers[w]->fw.now = tick;
 		rp->workers[w]->fw.now_ns = rp->now_ns;
 		sl_flow_expire(rp->workers[w]->fw.flows, tick, UINT32_MAX);
@@ -401,6 +423,7 @@ enum sl_replay_end sl_replay_packet(struct sl_replay *rp, uint8_t *frame, uint32
 	}
 	w->fw.snap = rp->snap;
 	sl_forward_classify(&w->fw, &pkt);
+	record.in_port = pkt.in_port;
 	if (pkt.verdict == SL_VERDICT_DECIDE || pkt.verdict == SL_VERDICT_HANDOFF) {
 		w = decide(rp, &pkt, &was);
 		if (rp->told != NULL)

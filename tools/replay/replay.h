@@ -50,6 +50,7 @@ struct sl_replay_params {
 	const struct sl_ip *kernel;       // addresses the kernel holds on shared ports; copied
 	uint32_t n_kernel;
 	uint32_t max_backends, max_vips; // 0 = as sluice-dataplane
+	uint32_t max_clients;    // remembered by persistence, a power of two from 8; 0 = the same
 	uint16_t headroom_bytes; // before every frame, which tunnel headers may take; 0 = none
 	uint64_t seed;           // of hashes and of where local ports start
 	uint64_t start_ns;

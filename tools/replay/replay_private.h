@@ -41,8 +41,10 @@ struct sl_replay {
 	uint8_t macs[SL_MAX_PORTS][6];
 	uint16_t headroom_bytes;
 	struct sl_route_table routes;
+	struct sl_links links;
 	struct sl_neigh_table neighs;
-	struct sl_limits *limits; // owned
+	struct sl_limits *limits;   // owned
+	struct sl_persist *persist; // owned
 	struct sl_registry backends, vips;
 	struct replay_worker *workers[SL_MAX_WORKERS];
 	// --- in force ---

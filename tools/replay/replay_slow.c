@@ -24,6 +24,13 @@ static void send_frame(struct sl_replay *rp, const uint8_t *frame, size_t n_byte
 	            (uint32_t)(n_bytes > FRAME_MIN_BYTES ? n_bytes : FRAME_MIN_BYTES), port);
 }
 
+static void send_untagged(struct sl_replay *rp, uint8_t *frame, size_t n_bytes, uint16_t port)
+{
+	send_frame(rp, frame,
+	           sl_links_tag_frame(&rp->links, frame, n_bytes, SL_LOCALPKT_MAX_BYTES, port),
+	           port);
+}
+
 static void ask(struct sl_replay *rp, uint16_t row, bool is_unicast)
 {
 	const struct sl_neigh *n = &rp->neighs.rows[row];
@@ -35,10 +42,10 @@ static void ask(struct sl_replay *rp, uint16_t row, bool is_unicast)
 	memcpy(l2.our_mac, rp->macs[n->port], 6);
 	if (is_unicast)
 		sl_neigh_word_mac(sl_neigh_word(n), l2.dst_mac);
-	send_frame(rp, frame,
-	           sl_build_ask(frame, sizeof(frame), &l2, source != NULL ? source : &unspecified,
-	                        &n->address),
-	           n->port);
+	send_untagged(rp, frame,
+	              sl_build_ask(frame, sizeof(frame), &l2,
+	                           source != NULL ? source : &unspecified, &n->address),
+	              n->port);
 }
 
 static void release_held(struct sl_replay *rp, uint16_t row, bool is_usable)

@@ -14,5 +14,11 @@ CAPTURES_LIST(CAPTURE_DECLARE)
 // With seed 1 the first local ports are these: of the TCP and the UDP flow of a capture.
 #define FIRST_LOCAL_PORT  2509
 #define SECOND_LOCAL_PORT 2510
+// And the servers' ports that affinity `source` chooses for the client on the link, of 9001 and
+// 9002 without persistence, and of 9021 and 9022 with it.
+#define SOURCE_HOME_V4 9002
+#define SOURCE_HOME_V6 9002
+#define KEPT_HOME_V4   9021
+#define KEPT_HOME_V6   9021
 
 #endif

@@ -22,6 +22,12 @@
 	X(refused_v6, "pools", "dataplane")                                                        \
 	X(broken_v4, "pools", "dataplane")                                                         \
 	X(broken_v6, "pools", "dataplane")                                                         \
+	X(fragments_v4, "pools", "three")                                                          \
+	X(fragments_v6, "pools", "three")                                                          \
+	X(gate_v4, "gates", "three")                                                               \
+	X(gate_v6, "gates", "three")                                                               \
+	X(affinity_v4, "gates", "three")                                                           \
+	X(affinity_v6, "gates", "three")                                                           \
 	X(shared_v4, "pools", "shared")                                                            \
 	X(shared_v6, "pools", "shared")                                                            \
 	X(times, "pools", "dataplane")                                                             \

@@ -55,12 +55,16 @@ void script_verdict(struct script *s, const char *verdict)
 	script_late(s, s->n, verdict);
 }
 
+void script_out_bytes(struct script *s, const uint8_t *frame, size_t n_bytes)
+{
+	sl_capture_put(s->out, frame, (uint32_t)n_bytes, s->t_ns);
+}
+
 void script_out(struct script *s, const struct sl_packet_spec *spec)
 {
 	uint8_t frame[SL_PACKET_MAX_BYTES];
-	size_t n_bytes = sl_packet_build(frame, sizeof(frame), spec);
 
-	sl_capture_put(s->out, frame, (uint32_t)n_bytes, s->t_ns);
+	script_out_bytes(s, frame, sl_packet_build(frame, sizeof(frame), spec));
 }
 
 void script_sent(struct script *s, const struct sl_packet_spec *in,

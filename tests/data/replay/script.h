@@ -35,6 +35,7 @@ void script_in_bytes(struct script *s, const uint8_t *frame, size_t n_bytes);
 void script_verdict(struct script *s, const char *verdict);
 // It leaves now as this.
 void script_out(struct script *s, const struct sl_packet_spec *spec);
+void script_out_bytes(struct script *s, const uint8_t *frame, size_t n_bytes);
 
 // Comes and leaves; comes and does not.
 void script_sent(struct script *s, const struct sl_packet_spec *in,

@@ -122,6 +122,36 @@ START_TEST(other_words_become_their_enum_values)
 }
 END_TEST
 
+START_TEST(vlans_are_ports_behind_all_devices)
+{
+	struct sl_dpconfig c;
+
+	parse("ports:\n"
+	      "  - name: a\n    device: af_packet:e0\n    mtu: 1400\n    vlans:\n"
+	      "      - { name: red, id: 100, addresses: [10.0.0.1/24, 10.0.1.1/24] }\n"
+	      "      - { name: blue, id: 4094, mtu: 1350 }\n"
+	      "  - { name: b, device: \"af_packet:e1\", vlans: [{ name: green, id: 100 }] }\n"
+	      "routes: [{ to: 0.0.0.0/0, via: 10.0.1.254 }]\n",
+	      &c);
+	ck_assert_uint_eq(c.n_ports, 5);
+	ck_assert_str_eq(c.ports[1].name, "b");
+	ck_assert_uint_eq(c.ports[1].vlan_id, 0);
+	ck_assert_str_eq(c.ports[2].name, "red");
+	ck_assert_uint_eq(c.ports[2].kind, SL_DEVICE_VLAN);
+	ck_assert_uint_eq(c.ports[2].parent, 0);
+	ck_assert_uint_eq(c.ports[2].vlan_id, 100);
+	ck_assert_uint_eq(c.ports[2].mtu_bytes, 1400);
+	ck_assert_uint_eq(c.ports[2].n_addresses, 2);
+	ck_assert_uint_eq(c.ports[2].addresses[1].address.bytes[14], 1);
+	ck_assert_uint_eq(c.ports[3].vlan_id, 4094);
+	ck_assert_uint_eq(c.ports[3].mtu_bytes, 1350);
+	ck_assert_str_eq(c.ports[4].name, "green");
+	ck_assert_uint_eq(c.ports[4].parent, 1);
+	ck_assert_uint_eq(c.ports[4].vlan_id, 100);
+	ck_assert_uint_eq(c.ports[4].mtu_bytes, SL_MTU_DEFAULT_BYTES);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("config_dataplane");
@@ -132,6 +162,7 @@ int main(void)
 	tcase_add_test(tc, example_routes_are_exact);
 	tcase_add_test(tc, least_file_gets_the_defaults);
 	tcase_add_test(tc, other_words_become_their_enum_values);
+	tcase_add_test(tc, vlans_are_ports_behind_all_devices);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);
 }

@@ -13,7 +13,8 @@ static const char text[] =
 	"version: 1\n"
 	"vips:\n"
 	"  - { name: chat, address: 203.0.113.10, ports: [443, 8000-8003], pool: b,\n"
-	"      affinity: source, allow: [10.0.0.0/8], deny: [10.1.0.0/16],\n"
+	"      affinity: source, persistence: { timeout: 10m, prefix: 24 },\n"
+	"      allow: [10.0.0.0/8], deny: [10.1.0.0/16],\n"
 	"      limits: { flows: 5k, new-flows: 50/s, source-new-flows: 2k/s } }\n"
 	"  - { name: dns, address: 203.0.113.11, ports: any, protocol: udp, pool: a }\n"
 	"pools:\n"
@@ -43,7 +44,7 @@ struct bodies {
 	struct sl_wire_prefix prefixes[2];
 	struct sl_wire_quic quics[2];
 };
-_Static_assert(sizeof(struct bodies) == 56 + 3 * 56 + 2 * 40 + 3 * 56 + 2 * 24 + 2 * 24,
+_Static_assert(sizeof(struct bodies) == 56 + 3 * 64 + 2 * 40 + 3 * 56 + 2 * 24 + 2 * 24,
                "no padding");
 
 struct fixture {
@@ -121,7 +122,9 @@ START_TEST(each_port_range_is_one_vip_row)
 		ck_assert_uint_eq(row->source_new_flows_per_s, i < 2 ? 2000 : 0);
 		ck_assert_uint_eq(row->first_prefix, i < 2 ? 0 : 2);
 		ck_assert_uint_eq(row->n_prefixes, i < 2 ? 2 : 0);
-		ck_assert_uint_eq(row->zero, 0);
+		ck_assert_uint_eq(row->persist_s, i < 2 ? 600 : 0);
+		ck_assert_uint_eq(row->persist_bits, i < 2 ? 24 : 0);
+		ck_assert_uint_eq(row->zero2, 0);
 	}
 	fixture_free(&f);
 }

@@ -185,6 +185,11 @@ static const struct {
          "~ vip alt limits.source-new-flows 0 -> 5\n"
          "~ vip alt deny - 10.1.0.0/16\n"
          "~ vip alt allow + 10.1.0.0/16\n"},
+	{"the persistence of a vip",
+         POOLS(VIP_ALT("affinity: source, persistence: { timeout: 1m }"), "", GPU1),
+         POOLS(VIP_ALT("affinity: source, persistence: { timeout: 2m, prefix: 24 }"), "", GPU1),
+         "~ vip alt persistence.timeout 60 -> 120\n"
+         "~ vip alt persistence.prefix 32 -> 24\n"},
 	{"a new vip", POOLS("", "", GPU1),
          POOLS("  - { name: alt, address: \"203.0.113.11\", ports: [8000-8003], protocol: tcp, "
                "pool: llama }\n",

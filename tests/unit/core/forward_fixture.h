@@ -19,7 +19,8 @@
 #define LAB_FLOWS    1024
 #define LAB_BACKENDS 64
 #define LAB_VIPS     16
-#define LAB_HEADROOM 128 // as DPDK's buffers have
+#define LAB_HEADROOM 128  // as DPDK's buffers have
+#define LAB_CLIENTS  1024 // remembered
 
 enum { LAB_FRONT, LAB_BACK, LAB_PORTS };
 
@@ -48,6 +49,7 @@ struct lab {
 	struct sl_neigh *rows;
 	_Atomic uint32_t *index;
 	struct sl_limits *limits;
+	struct sl_persist *persist;
 	struct sl_snapshot *snap;
 	uint8_t frame[LAB_HEADROOM + SL_PACKET_MAX_BYTES]; // of the packet that was sent last
 	struct sl_pkt pkt;
@@ -99,6 +101,7 @@ static inline struct lab_worker *lab_worker_new(struct lab *lab, uint32_t index)
 	                              .own_vip_load = w->own_vip_load,
 	                              .others_vip_load = w->others_vip_load,
 	                              .limits = lab->limits,
+	                              .persist = lab->persist,
 	                              .entries = w->entries,
 	                              .measure = &w->measure,
 	                              .stats = &w->stats,
@@ -146,6 +149,9 @@ static inline struct lab *lab_new(uint32_t n_workers)
 	sl_neigh_init(&lab->neighs, lab->rows, lab->index, 5);
 	lab->limits = aligned_alloc(64, sizeof(*lab->limits));
 	memset(lab->limits, 0, sizeof(*lab->limits));
+	lab->persist = aligned_alloc(64, sl_persist_bytes(LAB_CLIENTS));
+	memset(lab->persist, 0, sl_persist_bytes(LAB_CLIENTS));
+	sl_persist_init(lab->persist, LAB_CLIENTS, &(struct sl_hash_key){6, 7});
 	lab_fill_routes(lab);
 	for (uint32_t w = 0; w < n_workers; w++)
 		lab->workers[w] = lab_worker_new(lab, w);
@@ -163,6 +169,7 @@ static inline void lab_free(struct lab *lab)
 	}
 	sl_snapshot_free(lab->snap);
 	free(lab->limits);
+	free(lab->persist);
 	free(lab->rows);
 	free((void *)lab->index);
 	free(lab);

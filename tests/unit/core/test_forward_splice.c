@@ -17,6 +17,7 @@ START_TEST(numbers_of_a_backend_with_another_isn_are_translated_both_ways)
 	flow = flow_of(lab, &s2c);
 	flow->s2c_delta = delta;
 	flow->flags |= SL_FLOW_IS_SPLICED;
+	flow->splice |= SL_SPLICE_DELTA;
 	in = from_backend(&s2c, SL_TCP_SYN | ACK, 5000, ISN + 1);
 	want = in;
 	want.tcp_seq += delta;

@@ -137,7 +137,18 @@ END_TEST
 	X(vip_pool_unknown, CONFIG, MALFORMED, "vip row 3: pool", b->vips[3].pool = 3)             \
 	X(vip_ports_reversed, CONFIG, MALFORMED, "port_first", b->vips[1].port_first = 8010)       \
 	X(vip_protocol_unknown, CONFIG, MALFORMED, "protocol", b->vips[3].proto = 1)               \
-	X(vip_zero_set, CONFIG, MALFORMED, "vip row 3: zero", b->vips[3].zero = 1)                 \
+	X(vip_zero2_set, CONFIG, MALFORMED, "vip row 3: zero", b->vips[3].zero2 = 1)               \
+	X(persistence_without_time, CONFIG, MALFORMED, "persistence of 0 s",                       \
+	  b->vips[3].persist_bits = 24)                                                            \
+	X(persistence_without_bits, CONFIG, MALFORMED, "for 0 bits", b->vips[3].persist_s = 60)    \
+	X(persistence_too_long, CONFIG, MALFORMED, "persistence of 604801 s",                      \
+	  b->vips[4].affinity = SL_AFFINITY_SOURCE;                                                \
+	  b->vips[4].persist_bits = 24; b->vips[4].persist_s = SL_PERSIST_MAX_S + 1)               \
+	X(persistence_of_33_bits, CONFIG, MALFORMED, "for 33 bits", b->vips[0].persist_bits = 33;  \
+	  b->vips[0].persist_s = 60)                                                               \
+	X(persistence_without_source, CONFIG, INVALID, "without affinity source",                  \
+	  b->vips[3].affinity = SL_AFFINITY_FLOW;                                                  \
+	  b->vips[3].persist_bits = 24; b->vips[3].persist_s = 60)                                 \
 	X(vip_measured_unknown, CONFIG, MALFORMED, "is_measured", b->vips[3].is_measured = 2)      \
 	X(vip_measured_in_part, CONFIG, INVALID, "two policies", b->vips[1].is_measured = 1)       \
 	X(vip_affinity_unknown, CONFIG, MALFORMED, "affinity",                                     \
@@ -149,6 +160,10 @@ END_TEST
 	  b->vips[4].first_prefix = UINT32_MAX)                                                    \
 	X(vip_of_two_limits, CONFIG, INVALID, "two policies", b->vips[1].limit_flows = 1)          \
 	X(vip_of_two_rates, CONFIG, INVALID, "two policies", b->vips[1].limit_new_flows_per_s = 1) \
+	X(vip_of_two_persistences, CONFIG, INVALID, "two policies",                                \
+	  b->vips[0].affinity = b->vips[1].affinity = SL_AFFINITY_SOURCE;                          \
+	  b->vips[0].persist_bits = b->vips[1].persist_bits = 24; b->vips[0].persist_s = 60;       \
+	  b->vips[1].persist_s = 61)                                                               \
 	X(vip_of_two_source_rates, CONFIG, INVALID, "two policies",                                \
 	  b->vips[1].source_new_flows_per_s = 1)                                                   \
 	X(vip_of_two_lists, CONFIG, INVALID, "two policies", b->vips[1].n_prefixes = 1)            \
