@@ -151,7 +151,8 @@ static uint64_t pool_weight_milli(const struct sl_daemon *daemon, const struct s
 	return sum_milli;
 }
 
-static void add_backend_counters(struct sl_daemon *daemon, json_t *json, uint64_t id)
+static void add_backend_counters(struct sl_daemon *daemon, json_t *json, uint64_t id,
+                                 bool is_fullnat)
 {
 	struct sl_backend_totals totals;
 	double rate_per_s;
@@ -166,6 +167,10 @@ static void add_backend_counters(struct sl_daemon *daemon, json_t *json, uint64_
 	json_object_set_new(json, "tx_bytes_total", integer(totals.s2c_bytes));
 	json_object_set_new(json, "refused_total", integer(totals.refused));
 	json_object_set_new(json, "resets_total", integer(totals.resets));
+	json_object_set_new(json, "local_ports_free",
+	                    is_fullnat ? integer(totals.ports_free) : json_null());
+	json_object_set_new(json, "local_ports_free_low",
+	                    is_fullnat ? integer(totals.ports_free_low) : json_null());
 }
 
 static json_t *view_backend(struct sl_daemon *daemon, uint32_t pool, uint32_t backend,
@@ -191,7 +196,7 @@ static json_t *view_backend(struct sl_daemon *daemon, uint32_t pool, uint32_t ba
 	if (json == NULL)
 		return NULL;
 	json_object_set_new(json, "overrides", view_overrides(daemon, p->name, be->name));
-	add_backend_counters(daemon, json, be->id);
+	add_backend_counters(daemon, json, be->id, p->forward == SL_FORWARD_FULLNAT);
 	return json;
 }
 

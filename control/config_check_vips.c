@@ -89,11 +89,11 @@ static void check_family(const struct raw_vip *vip, const struct raw_pool *pool,
 	const struct raw_backend *other = is_v4 ? pool->first_v6 : pool->first_v4;
 
 	if (address == NULL || other == NULL ||
-	    sl_forward_is_tunnel((unsigned int)pool->forward.mode))
+	    sl_forward_crosses_families((unsigned int)pool->forward.mode))
 		return;
 	sl_diag_error(diag, &address->span,
 	              "VIP is %s, backend \"%.64s\" of pool \"%.64s\" on line %u is %s; both must "
-	              "be of one family",
+	              "be of one family, or forward.mode fullnat or a tunnel",
 	              is_v4 ? "IPv4" : "IPv6", other->name != NULL ? other->name : "?",
 	              pool->node->key->text, other->node->span.line + 1, is_v4 ? "IPv6" : "IPv4");
 }

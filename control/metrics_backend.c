@@ -57,6 +57,10 @@ static const struct family families[] = {
          TOTAL(s2c_bytes)},
 	{"backend_refused_flows_total", "Connection attempts it answered with a reset.",
          SL_METRIC_COUNTER, TOTAL(refused)},
+	{"backend_local_ports_free", "Local ports left for new flows; counts under fullnat.",
+         SL_METRIC_GAUGE, TOTAL(ports_free)},
+	{"backend_local_ports_free_low", "The least that were left so far.", SL_METRIC_GAUGE,
+         TOTAL(ports_free_low)},
 	{"backend_resets_total", "Established flows it reset.", SL_METRIC_COUNTER, TOTAL(resets)},
 };
 

@@ -59,6 +59,8 @@ static int check_arrays(const struct sl_stats_header *h, size_t n_bytes, char *w
 		{"backends", h->off_backends,
 	         n_workers * h->max_backends * sizeof(struct sl_stats_backend)},
 		{"vips", h->off_vips, n_workers * h->max_vips * sizeof(struct sl_stats_vip)},
+		{"local ports", h->off_local_ports,
+	         n_workers * h->max_backends * sizeof(struct sl_stats_local_ports)},
 		{"backend slots", h->off_backend_slots,
 	         (uint64_t)h->max_backends * sizeof(struct sl_stats_slot)},
 		{"vip slots", h->off_vip_slots,
@@ -99,6 +101,7 @@ static void fill(struct sl_stats_map *map, const struct sl_stats_header *h)
 	map->ports = (const void *)(base + h->off_ports);
 	map->backends = (const void *)(base + h->off_backends);
 	map->vips = (const void *)(base + h->off_vips);
+	map->local_ports = (const void *)(base + h->off_local_ports);
 	map->backend_slots = (const void *)(base + h->off_backend_slots);
 	map->vip_slots = (const void *)(base + h->off_vip_slots);
 	map->latency = (const void *)(base + h->off_latency);

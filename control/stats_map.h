@@ -23,10 +23,11 @@ struct sl_stats_map {
 	// --- into the segment ---
 	const struct sl_stats_header *header; // only its sl_stat fields may be read
 	const struct sl_stats_worker *workers;
-	const struct sl_stats_port *ports;       // [worker * n_ports + port]
-	const struct sl_stats_backend *backends; // [worker * max_backends + slot]
-	const struct sl_stats_vip *vips;         // [worker * max_vips + slot]
-	const struct sl_stats_latency *latency;  // [worker * max_backends + slot]
+	const struct sl_stats_port *ports;              // [worker * n_ports + port]
+	const struct sl_stats_backend *backends;        // [worker * max_backends + slot]
+	const struct sl_stats_vip *vips;                // [worker * max_vips + slot]
+	const struct sl_stats_latency *latency;         // [worker * max_backends + slot]
+	const struct sl_stats_local_ports *local_ports; // [worker * max_backends + slot]
 	const struct sl_stats_slot *backend_slots;
 	const struct sl_stats_slot *vip_slots;
 };

@@ -242,9 +242,30 @@ static void read_now(struct table *table, uint64_t id, uint64_t sums[MAX_COLUMNS
 	*rate_per_s = slot->new_flows_per_s;
 }
 
+// Workers may have had their most at different times, so there were at least as many as low says.
+static void count_ports(const struct sl_stats_map *map, uint32_t slot,
+                        struct sl_backend_totals *totals)
+{
+	const uint64_t generation = sl_stat_get(&map->backend_slots[slot].generation);
+	uint64_t n_busy = 0, n_peak = 0;
+
+	for (uint32_t w = 0; w < map->n_workers; w++) {
+		const struct sl_stats_local_ports *row =
+			&map->local_ports[(size_t)w * map->max_backends + slot];
+
+		if (sl_stat_get(&row->generation) != (uint16_t)generation)
+			continue; // of who had the slot before
+		n_busy += sl_stat_get(&row->busy);
+		n_peak += sl_stat_get(&row->busy_peak);
+	}
+	totals->ports_free -= n_busy < SL_STATS_LOCAL_PORTS ? n_busy : SL_STATS_LOCAL_PORTS;
+	totals->ports_free_low -= n_peak < SL_STATS_LOCAL_PORTS ? n_peak : SL_STATS_LOCAL_PORTS;
+}
+
 void sl_stats_reader_backend(struct sl_stats_reader *reader, uint64_t id,
                              struct sl_backend_totals *totals, double *new_flows_per_s)
 {
+	const struct slot *slot = table_find(&reader->backends, id);
 	uint64_t sums[MAX_COLUMNS];
 
 	read_now(&reader->backends, id, sums, new_flows_per_s);
@@ -257,7 +278,11 @@ void sl_stats_reader_backend(struct sl_stats_reader *reader, uint64_t id,
 		.s2c_bytes = sums[5],
 		.refused = sums[6],
 		.resets = sums[7],
+		.ports_free = SL_STATS_LOCAL_PORTS,
+		.ports_free_low = SL_STATS_LOCAL_PORTS,
 	};
+	if (slot != NULL)
+		count_ports(&reader->map, (uint32_t)(slot - reader->backends.slots), totals);
 }
 
 void sl_stats_reader_vip(struct sl_stats_reader *reader, uint64_t id, struct sl_vip_totals *totals,

@@ -15,6 +15,7 @@ struct sl_backend_totals {
 	uint64_t flows_active, flows_new;
 	uint64_t c2s_pkts, c2s_bytes, s2c_pkts, s2c_bytes;
 	uint64_t refused, resets;
+	uint64_t ports_free, ports_free_low; // local ports of fullnat: now, and the least so far
 };
 
 struct sl_vip_totals {
@@ -50,7 +51,7 @@ const struct sl_stats_map *sl_stats_reader_map(const struct sl_stats_reader *rea
 
 void sl_stats_reader_sample(struct sl_stats_reader *reader, uint64_t now_ns);
 
-// Zeros when nothing is attached or nobody has that id.
+// Zeros when nothing is attached or nobody has that id; of local ports, all are free then.
 void sl_stats_reader_backend(struct sl_stats_reader *reader, uint64_t id,
                              struct sl_backend_totals *totals, double *new_flows_per_s);
 void sl_stats_reader_vip(struct sl_stats_reader *reader, uint64_t id, struct sl_vip_totals *totals,

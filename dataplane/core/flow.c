@@ -166,13 +166,16 @@ static struct sl_flow_v6 addresses_of(const struct sl_flow_new *new)
 	return a;
 }
 
-// Only a tunnel leads to a backend of the other family.
-static bool is_one_family(const struct sl_flow_v6 *a, uint8_t flags)
+// Only a tunnel or a translation leads to a backend of the other family.
+static bool are_families_right(const struct sl_flow_v6 *a, uint8_t flags)
 {
-	bool is_v4 = sl_ip_is_v4(&a->client);
+	const bool is_v4 = sl_ip_is_v4(&a->client);
+	const bool is_local_v4 =
+		is_v4 != ((flags & SL_FLOW_IS_FULLNAT) && (flags & SL_FLOW_IS_TRANSLATED));
 
-	return sl_ip_is_v4(&a->vip) == is_v4 && sl_ip_is_v4(&a->local) == is_v4 &&
-	       ((flags & SL_FLOW_IS_TUNNEL) != 0 || sl_ip_is_v4(&a->backend) == is_v4);
+	return sl_ip_is_v4(&a->vip) == is_v4 && sl_ip_is_v4(&a->local) == is_local_v4 &&
+	       (((flags & SL_FLOW_IS_DSR) && (flags & SL_FLOW_IS_TUNNEL)) ||
+	        sl_ip_is_v4(&a->backend) == is_local_v4);
 }
 
 static void fill(struct sl_flow_table *ft, uint32_t entry, const struct sl_flow_new *new,
@@ -224,7 +227,7 @@ struct sl_flow *sl_flow_add(struct sl_flow_table *ft, const struct sl_flow_new *
 	struct sl_flow *flow;
 	uint32_t entry;
 
-	if (!is_one_family(&addresses, new->flags) || has_tuple(ft, &new->c2s, c2s_hash))
+	if (!are_families_right(&addresses, new->flags) || has_tuple(ft, &new->c2s, c2s_hash))
 		return NULL;
 	if (!is_dsr && (has_tuple(ft, &new->s2c, s2c_hash) || new->s2c.proto != new->c2s.proto ||
 	                memcmp(&new->c2s, &new->s2c, sizeof(new->c2s)) == 0))

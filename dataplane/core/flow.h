@@ -31,12 +31,13 @@
 #define SL_FLOW_NONE    UINT32_MAX
 
 enum sl_flow_flag {
-	SL_FLOW_IS_V6 = 1,      // addresses are in the v6 line: IPv6, or IPv4 to an IPv6 backend
+	SL_FLOW_IS_V6 = 1,      // addresses are in the v6 line: client or backend has an IPv6 one
 	SL_FLOW_IS_DSR = 2,     // no s2c tuple in the index
 	SL_FLOW_IS_FULLNAT = 4, // local address and port are ours
 	SL_FLOW_IS_IPIP = 8,    // with IS_DSR: packets travel inside others, and
 	SL_FLOW_IS_GUE = 16,    // the backend may be of the other family
 	SL_FLOW_IS_TUNNEL = SL_FLOW_IS_IPIP | SL_FLOW_IS_GUE,
+	SL_FLOW_IS_TRANSLATED = 8, // with IS_FULLNAT: the backend is of the other family
 	// TCP packets go through sl_forward_splice: the ends count differently (s2c_delta, and the
 	// header in splice), or the connection is at its start and its options are looked at.
 	SL_FLOW_IS_SPLICED = 32,

@@ -9,7 +9,7 @@
 
 void sl_forward_init(struct sl_forwarder *fw)
 {
-	for (uint32_t lane = 0; lane < SL_FORWARD_PORT_LANES; lane++)
+	for (uint32_t lane = 0; lane < SL_LOCALPORT_LANES; lane++)
 		fw->lane_owner[lane] = (uint8_t)(lane % fw->n_workers);
 	for (uint32_t row = 0; row < SL_MAX_POOLS; row++)
 		fw->cursors[row] = sl_pick_turns_start(fw->worker);
@@ -17,8 +17,6 @@ void sl_forward_init(struct sl_forwarder *fw)
 	sl_toobig_bucket_init(&fw->too_bigs, fw->now);
 	fw->stateless_until = fw->now;
 	fw->next_outer_id = (uint16_t)fw->worker;
-	// Start somewhere else after each restart: peers may still remember the old ports.
-	fw->next_local_port = (uint32_t)sl_mix64(fw->steer_seed + fw->worker);
 }
 
 void sl_forward_load(struct sl_forwarder *fw, const struct sl_flow *flow, int32_t change)
@@ -47,6 +45,8 @@ void sl_forward_flow_gone(void *ctx, const struct sl_flow *flow, bool is_evictio
 	                 __ATOMIC_RELAXED);
 	sl_stat_set(&fw->stats->flows, sl_stat_get(&fw->stats->flows) - 1);
 	sl_stat_set(&vip->flows, sl_stat_get(&vip->flows) - 1);
+	if (flow->flags & SL_FLOW_IS_FULLNAT)
+		sl_forward_give_port(fw, flow);
 	if (is_eviction)
 		sl_stat_add(&fw->stats->flows_evicted, 1);
 }
@@ -193,6 +193,8 @@ static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct 
 		return;
 	if (fw->snap->keeps_clients)
 		track_client(fw, flow, next, pkt, dir);
+	if (next == SL_FLOW_CLOSING && old == SL_FLOW_FIN_C2S && (flow->flags & SL_FLOW_IS_FULLNAT))
+		sl_forward_forget_port(fw, flow);
 	if (sl_flow_is_over(next) != sl_flow_is_over(old)) // a revived flow counts again
 		change_over(fw, flow, sl_flow_is_over(next));
 	sl_flow_set_state(fw->flows, flow, next, fw->now);
@@ -265,13 +267,17 @@ void sl_forward_hit(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow 
 	}
 	forward_touch(flow, fw->now);
 	forward_count(fw, flow, pkt, dir);
-	if (flow->flags & (SL_FLOW_IS_DSR | SL_FLOW_IS_SPLICED)) {
+	if (flow->flags & (SL_FLOW_IS_DSR | SL_FLOW_IS_SPLICED | SL_FLOW_IS_TRANSLATED)) {
 		if (is_dsr) {
 			leave_as_it_is(fw, pkt, flow);
 			return;
 		}
-		if (!sl_forward_splice(fw, pkt, flow, dir))
+		if ((flow->flags & SL_FLOW_IS_SPLICED) && !sl_forward_splice(fw, pkt, flow, dir))
 			return;
+		if (flow->flags & SL_FLOW_IS_TRANSLATED) {
+			sl_forward_translate(fw, pkt, flow, dir);
+			return;
+		}
 	}
 	rewrite(fw, pkt, flow, dir);
 	if (dir == SL_DIR_C2S)
@@ -311,12 +317,16 @@ void sl_forward_icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		leave_as_it_is(fw, pkt, flow);
 		return;
 	}
+	if (flow->flags & SL_FLOW_IS_SPLICED)
+		sl_forward_splice_quote(pkt, flow, dir);
+	if (flow->flags & SL_FLOW_IS_TRANSLATED) {
+		sl_forward_translate_error(fw, pkt, flow, dir);
+		return;
+	}
 	if (!sl_rewrite_ttl(pkt)) {
 		sl_forward_drop(pkt, SL_DROP_TTL);
 		return;
 	}
-	if (flow->flags & SL_FLOW_IS_SPLICED)
-		sl_forward_splice_quote(pkt, flow, dir);
 	if (dir == SL_DIR_C2S) { // about a reply on its way to the client: tell the backend
 		inner = sl_flow_tuple_from_backend(fw->flows, flow);
 		outer.dst = inner.src;

@@ -23,6 +23,7 @@
 #include "frag.h"
 #include "icmp_make.h"
 #include "links.h"
+#include "localport.h"
 #include "measure.h"
 #include "neigh.h"
 #include "persist.h"
@@ -31,9 +32,8 @@
 #include "snapshot.h"
 #include "toobig.h"
 
-#define SL_FORWARD_PORT_LANES  16 // local ports are dealt to workers by their low 4 bits
 #define SL_FORWARD_PORT_PROBES 64
-#define SL_FORWARD_PORT_FIRST  1024
+#define SL_FORWARD_SWEEP_EACH  256 // pools of local ports looked at per tick
 
 // Flows of a pool, as affinity `source` last summed them.
 struct sl_forward_sum {
@@ -47,6 +47,7 @@ struct sl_forwarder {
 	uint32_t worker, n_workers;
 	struct sl_flow_table *flows;         // owned by this worker
 	struct sl_frag_table *frags;         // owned by this worker; NULL: fragments are dropped
+	struct sl_localports *local_ports;   // owned by this worker
 	const struct sl_route_table *routes; // fixed
 	const struct sl_links *links;        // fixed; NULL: plain devices, all of one mtu
 	struct sl_neigh_table *neighs;       // main writes
@@ -61,16 +62,17 @@ struct sl_forwarder {
 	struct sl_stats_worker *stats; // this worker's rows of the segment
 	struct sl_stats_backend *backend_stats;
 	struct sl_stats_vip *vip_stats;
+	struct sl_stats_local_ports *port_stats; // by backend
 	const uint8_t (*port_macs)[6];
 	uint64_t steer_seed; // same on all workers
-	uint8_t lane_owner[SL_FORWARD_PORT_LANES];
+	uint8_t lane_owner[SL_LOCALPORT_LANES];
 	bool is_simple; // no VLANs: what is sent to a port's MAC is that port's
 	// --- per burst ---
 	const struct sl_snapshot *snap; // NULL before the first configuration
 	uint32_t now;
 	uint64_t now_ns; // CLOCK_MONOTONIC, for rates
 	// --- running ---
-	uint32_t next_local_port;
+	uint32_t swept;               // tick of the last sweep
 	struct sl_icmp_bucket errors; // ICMP errors we have made
 	uint32_t least_cursor;        // of weighted and maglev pools at their limit
 	struct sl_toobig_bucket too_bigs;
@@ -83,8 +85,21 @@ struct sl_forwarder {
 // Fills lanes and cursors; the pointers are the caller's to set first.
 void sl_forward_init(struct sl_forwarder *fw);
 
+// Local ports of a worker, as a bit per lane.
+static inline uint16_t sl_forward_lanes(uint32_t worker, uint32_t n_workers)
+{
+	uint32_t lanes = 0;
+
+	for (uint32_t lane = worker; lane < SL_LOCALPORT_LANES; lane += n_workers)
+		lanes |= UINT32_C(1) << lane;
+	return (uint16_t)lanes;
+}
+
 // The table reports flows that leave to this (sl_flow_table_on_gone).
 void sl_forward_flow_gone(void *fw, const struct sl_flow *flow, bool is_eviction);
+
+// Once a turn, after the packets: pools of local ports that have rested are given up.
+void sl_forward_sweep(struct sl_forwarder *fw);
 
 // data, len and in_port are set. Leaves verdict DECIDE, HANDOFF, SLOW or DROP.
 void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt);

@@ -30,7 +30,7 @@ static bool is_vip_end(const struct sl_forwarder *fw, const struct sl_ip *ip, ui
 
 static uint16_t owner_of_local(const struct sl_forwarder *fw, uint16_t port_be)
 {
-	return fw->lane_owner[ntohs(port_be) % SL_FORWARD_PORT_LANES];
+	return fw->lane_owner[ntohs(port_be) % SL_LOCALPORT_LANES];
 }
 
 // The client end of what an ICMP error quotes: a packet we sent to the client (from the VIP), or

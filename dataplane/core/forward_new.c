@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <arpa/inet.h>
-
 #include "forward_private.h"
 #include "layout.h"
 
@@ -9,36 +7,11 @@ static bool is_syn(const struct sl_pkt *pkt)
 	return (pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_ACK | SL_TCP_RST)) == SL_TCP_SYN;
 }
 
-// A local port this worker owns that no flow between this address and the backend uses. The cursor
-// only moves on, so a freed port rests for a whole round (RFC 6056, TIME_WAIT at the backend).
-static bool find_local_port(struct sl_forwarder *fw, struct sl_tuple *s2c)
-{
-	const uint32_t span = UINT16_MAX + 1 - SL_FORWARD_PORT_FIRST;
-	uint32_t n_probes = 0;
-
-	while (n_probes < SL_FORWARD_PORT_PROBES) {
-		uint32_t offset = fw->next_local_port++;
-		uint16_t port = (uint16_t)(SL_FORWARD_PORT_FIRST +
-		                           (((uint64_t)(offset & UINT16_MAX) * span) >> 16));
-		enum sl_dir dir;
-
-		// RoCEv2 receivers would take a packet to their port for theirs.
-		if (fw->lane_owner[port % SL_FORWARD_PORT_LANES] != fw->worker ||
-		    port == SL_ROCE_PORT)
-			continue; // at most SL_FORWARD_PORT_LANES in a row
-		n_probes++;
-		s2c->dport_be = htons(port);
-		// Where our address is a VIP too, a packet to a service's port is a client's.
-		if (sl_snapshot_vip(fw->snap, &s2c->dst, s2c->proto, s2c->dport_be) == NULL &&
-		    sl_flow_find(fw->flows, s2c, sl_flow_hash(fw->flows, s2c), &dir) == NULL)
-			return true;
-	}
-	return false;
-}
-
-// Fills flow->s2c and flags by the pool's forwarding mode. SL_DROP_COUNT when all is well.
+// Fills flow->s2c and flags by the pool's forwarding mode. SL_DROP_COUNT when all is well; then
+// *port_pool has given the local port of fullnat.
 static enum sl_drop shape(struct sl_forwarder *fw, const struct sl_snap_pool *pool,
-                          const struct sl_snap_backend *be, struct sl_flow_new *flow)
+                          const struct sl_snap_backend *be, struct sl_flow_new *flow,
+                          uint32_t *port_pool)
 {
 	const struct sl_ip *local;
 
@@ -62,7 +35,9 @@ static enum sl_drop shape(struct sl_forwarder *fw, const struct sl_snap_pool *po
 	if (local == NULL)
 		return SL_DROP_NO_LOCAL_ADDRESS;
 	flow->s2c.dst = *local;
-	return find_local_port(fw, &flow->s2c) ? SL_DROP_COUNT : SL_DROP_NO_PORT;
+	if (sl_ip_is_v4(local) != sl_ip_is_v4(&flow->c2s.src))
+		flow->flags |= SL_FLOW_IS_TRANSLATED;
+	return sl_forward_take_port(fw, be, &flow->s2c, port_pool);
 }
 
 // nat keeps the client's port, and a client may use one port towards two services of a pool: then
@@ -102,7 +77,8 @@ static struct sl_flow *make_flow(struct sl_forwarder *fw, struct sl_pkt *pkt,
 		.idle_ticks = pkt->kind == SL_PKT_TCP ? pool->tcp_idle_ticks : pool->udp_idle_ticks,
 		.syn_seq = pkt->tcp_seq,
 	};
-	enum sl_drop why = shape(fw, pool, be, &new);
+	uint32_t port_pool = SL_LOCALPORT_NONE;
+	enum sl_drop why = shape(fw, pool, be, &new, &port_pool);
 	struct sl_flow *flow;
 
 	if (why != SL_DROP_COUNT) {
@@ -110,11 +86,16 @@ static struct sl_flow *make_flow(struct sl_forwarder *fw, struct sl_pkt *pkt,
 		return NULL;
 	}
 	flow = add_flow(fw, pkt, &new);
-	if (flow == NULL)
+	if (flow == NULL) {
+		if (port_pool != SL_LOCALPORT_NONE)
+			sl_forward_untake_port(fw, &new.s2c, port_pool);
 		return NULL;
+	}
 	flow->client_hop = SL_NEIGH_NONE;
 	if (!(flow->flags & SL_FLOW_IS_DSR) && pkt->kind == SL_PKT_TCP && is_syn(pkt))
 		sl_forward_splice_start(flow, pool, pkt->is_v6);
+	if (port_pool != SL_LOCALPORT_NONE)
+		sl_forward_hold_port(fw, flow, port_pool);
 	if (vip->is_measured && fw->measure != NULL && pkt->kind == SL_PKT_TCP) {
 		flow->flags |= SL_FLOW_IS_MEASURED;
 		sl_measure_open(fw->measure, flow, pkt, fw->now_ns);

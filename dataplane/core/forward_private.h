@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Between the parts of the forwarder: whose a packet is (forward_classify.c), packets of known
 // flows (forward.c), the making of new ones (forward_new.c, forward_pick.c), tunnels
-// (forward_tunnel.c), packets for whose flow there is no room (forward_stateless.c), connections
-// whose ends count differently (forward_splice.c).
+// (forward_tunnel.c), packets for whose flow there is no room (forward_stateless.c), translation
+// between the families (forward_translate.c), connections whose ends count differently
+// (forward_splice.c).
 #ifndef SLUICE_CORE_FORWARD_PRIVATE_H
 #define SLUICE_CORE_FORWARD_PRIVATE_H
 
@@ -37,6 +38,17 @@ bool sl_forward_is_agreed(const struct sl_forwarder *fw, const struct sl_snap_vi
 
 // forward_admit.c: may this client open a flow to the VIP? If not, verdict and counters are set.
 bool sl_forward_admit(struct sl_forwarder *fw, const struct sl_snap_vip *vip, struct sl_pkt *pkt);
+
+// forward_port.c: a local port for s2c, whose other parts are set. SL_DROP_COUNT when all is well;
+// *pool is what it is to be given back to.
+enum sl_drop sl_forward_take_port(struct sl_forwarder *fw, const struct sl_snap_backend *be,
+                                  struct sl_tuple *s2c, uint32_t *pool);
+void sl_forward_untake_port(struct sl_forwarder *fw, const struct sl_tuple *s2c, uint32_t pool);
+// The flow that was made has it until it is given back.
+void sl_forward_hold_port(struct sl_forwarder *fw, const struct sl_flow *flow, uint32_t pool);
+// The client closed first: TIME_WAIT is at its end.
+void sl_forward_forget_port(struct sl_forwarder *fw, const struct sl_flow *flow);
+void sl_forward_give_port(struct sl_forwarder *fw, const struct sl_flow *flow);
 
 // Is this backend of the pool at limits.flows or limits.new-flows?
 bool sl_forward_is_at_limit(const struct sl_forwarder *fw, const struct sl_snap_pool *pool,
@@ -82,6 +94,13 @@ void sl_forward_icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt);
 // forward_leave.c: make the packet what out_port carries. False when it does not leave there; its
 // verdict is set then.
 bool sl_forward_fit(struct sl_forwarder *fw, struct sl_pkt *pkt);
+// forward_translate.c: a packet of a flow between the families, or an ICMP error about one;
+// translate and send, answer with "too big", or drop.
+void sl_forward_translate(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
+                          enum sl_dir dir);
+void sl_forward_translate_error(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
+                                enum sl_dir dir);
+
 // forward_splice.c: a packet of a flow with SL_FLOW_IS_SPLICED, as it came: its numbers become
 // those of its receiver. False when it ends here: its verdict is set.
 bool sl_forward_splice(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,

@@ -12,6 +12,10 @@
 // least-connections: argmin of (flows + 1) * inverse weight over a full scan up to
 //           SL_PICK_SCAN_MAX backends, else power of two choices; ties are broken by a rotating
 //           start.
+// adaptive: the same over what flows are worth instead of how many they are (phase.h): argmin of
+//           (load units + one flow's) * inverse weight, below each member's cap. One pick in
+//           SL_PICK_EXPLORE_EACH goes round all members in turn, so that nobody is judged by what
+//           it did long ago.
 // maglev:   Eisenbud et al., NSDI'16, section 3.4; table of a prime size; weights by slot share.
 // Weight 0 owns no slot.
 //           The table depends only on ids and weights, not on their order, so appliances agree.
@@ -28,6 +32,8 @@
 #include "sluice/types.h"
 
 #define SL_PICK_SCAN_MAX     128
+#define SL_PICK_EXPLORE_EACH 64
+#define SL_PICK_UNIT         1400 // load of a flow that is answered (SL_PHASE_UNIT)
 #define SL_PICK_MAGLEV_SLOTS 65537
 #define SL_PICK_MAGLEV_SMALL 4099 // enough for up to 40 members at 1 % share error
 
@@ -110,11 +116,13 @@ struct sl_pick_least {
 	const sl_limit_cell *cells; // of all backends, by index; NULL = no limit of new flows
 	struct sl_limit_rate rate;
 	uint64_t now_ns;
+	const uint32_t *caps_units; // adaptive: by member, 0 = none; NULL = none at all
 };
 
 struct sl_pick_load {
 	const uint32_t *own;    // this worker's active flows, by backend index; exact
 	const uint32_t *others; // all other workers', folded at most 1 ms ago
+	const uint32_t *own_units, *others_units; // adaptive: what they are worth; else NULL
 };
 
 // *cursor rotates ties and seeds the two choices. SL_NO_BACKEND if none is eligible;

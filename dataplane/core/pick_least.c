@@ -13,25 +13,42 @@ uint32_t sl_pick_inverse_weight(uint32_t weight_milli)
 	return inverse < UINT32_MAX ? (uint32_t)inverse : UINT32_MAX;
 }
 
-// UINT64_MAX: takes no flow. Flows are held to 32 bits, so the product of two factors of at most
+static uint64_t sum_of(const uint32_t *own, const uint32_t *others, uint16_t backend)
+{
+	return (uint64_t)own[backend] + __atomic_load_n(&others[backend], __ATOMIC_RELAXED);
+}
+
+static bool is_limited_at(const struct sl_pick_least *pl, const struct sl_pick_load *load,
+                          uint32_t i)
+{
+	const uint16_t backend = pl->backends[i];
+
+	if (pl->limit_flows != 0 && sum_of(load->own, load->others, backend) >= pl->limit_flows)
+		return true;
+	if (pl->cells != NULL && !sl_limit_is_open(&pl->cells[backend], &pl->rate, pl->now_ns))
+		return true;
+	return load->own_units != NULL && pl->caps_units != NULL && pl->caps_units[i] != 0 &&
+	       sum_of(load->own_units, load->others_units, backend) >= pl->caps_units[i];
+}
+
+// UINT64_MAX: takes no flow. The count is held to 32 bits, so the product of two factors of at most
 // 2^32 and 2^32 - 1 stays below that mark and cannot wrap (a wrapped score picks the busiest).
 static uint64_t score(const struct sl_pick_least *pl, const struct sl_pick_load *load, uint32_t i,
                       bool *is_limited)
 {
-	uint16_t backend = pl->backends[i];
-	uint64_t flows = (uint64_t)load->own[backend] +
-	                 __atomic_load_n(&load->others[backend], __ATOMIC_RELAXED);
+	const uint16_t backend = pl->backends[i];
+	uint64_t n;
 
 	if (pl->inverse_weights[i] == 0)
 		return UINT64_MAX;
-	if ((pl->limit_flows != 0 && flows >= pl->limit_flows) ||
-	    (pl->cells != NULL && !sl_limit_is_open(&pl->cells[backend], &pl->rate, pl->now_ns))) {
+	if (is_limited_at(pl, load, i)) {
 		*is_limited = true;
 		return UINT64_MAX;
 	}
-	if (flows > UINT32_MAX)
-		flows = UINT32_MAX;
-	return (flows + 1) * pl->inverse_weights[i];
+	n = load->own_units != NULL
+	            ? sum_of(load->own_units, load->others_units, backend) + SL_PICK_UNIT
+	            : sum_of(load->own, load->others, backend) + 1;
+	return (n < UINT32_MAX ? n : (uint64_t)UINT32_MAX) * pl->inverse_weights[i];
 }
 
 // Best member, looking from start on and round; the first of equals wins. n_members: none.
@@ -77,13 +94,33 @@ static uint32_t two_choices(const struct sl_pick_least *pl, const struct sl_pick
 	return score_a <= score_b ? a : b;
 }
 
+// The cursor counts picks: it gives the turn of those that explore, and where a scan starts.
+static uint32_t adaptive(const struct sl_pick_least *pl, const struct sl_pick_load *load,
+                         uint32_t *cursor, bool *is_limited)
+{
+	const uint32_t turn = (*cursor)++;
+
+	if (turn % SL_PICK_EXPLORE_EACH == 0) {
+		uint32_t chosen =
+			below(turn / SL_PICK_EXPLORE_EACH * UINT32_C(0x9e3779b9), pl->n_members);
+
+		if (score(pl, load, chosen, is_limited) != UINT64_MAX)
+			return chosen;
+	}
+	if (pl->n_members > SL_PICK_SCAN_MAX)
+		return two_choices(pl, load, turn, is_limited);
+	return scan(pl, load, below(turn * UINT32_C(0x9e3779b9), pl->n_members), is_limited);
+}
+
 uint16_t sl_pick_least_next(const struct sl_pick_least *pl, const struct sl_pick_load *load,
                             uint32_t *cursor, bool *is_limited)
 {
 	bool met_limit = false;
 	uint32_t chosen;
 
-	if (pl->n_members <= SL_PICK_SCAN_MAX) {
+	if (load->own_units != NULL) {
+		chosen = adaptive(pl, load, cursor, &met_limit);
+	} else if (pl->n_members <= SL_PICK_SCAN_MAX) {
 		chosen = scan(pl, load, *cursor < pl->n_members ? *cursor : 0, &met_limit);
 		// The next of equals starts behind this one.
 		*cursor = chosen + 1;

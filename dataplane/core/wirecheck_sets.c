@@ -114,7 +114,7 @@ static uint8_t family_of(const struct sl_ip *ip)
 	return sl_ip_is_v4(ip) ? HAS_V4 : HAS_V6;
 }
 
-// A tunnel carries either family to backends of either.
+// A tunnel carries either family to backends of either, and fullnat translates.
 static enum sl_ipc_status check_families(const struct sl_wire_header *h,
                                          const struct wire_reason *why)
 {
@@ -128,7 +128,7 @@ static enum sl_ipc_status check_families(const struct sl_wire_header *h,
 	for (uint32_t i = 0; i < h->n_vips; i++) {
 		const struct sl_wire_vip *v = &sl_wire_vips(h)[i];
 
-		if (!sl_forward_is_tunnel(sl_wire_pools(h)[v->pool].forward) &&
+		if (!sl_forward_crosses_families(sl_wire_pools(h)[v->pool].forward) &&
 		    (families[v->pool] & ~family_of(&v->address)) != 0)
 			return wire_refuse(why, SL_IPC_INVALID,
 			                   "vip row %u: pool %u has a backend of the other address "

@@ -33,6 +33,8 @@ static void fill_header(struct sl_stats_header *h, const struct sl_dpconfig *con
 	h->off_backends = take(&end, (size_t)h->n_workers * h->max_backends *
 	                                     sizeof(struct sl_stats_backend));
 	h->off_vips = take(&end, (size_t)h->n_workers * h->max_vips * sizeof(struct sl_stats_vip));
+	h->off_local_ports = take(&end, (size_t)h->n_workers * h->max_backends *
+	                                        sizeof(struct sl_stats_local_ports));
 	h->off_backend_slots = take(&end, h->max_backends * sizeof(struct sl_stats_slot));
 	h->off_vip_slots = take(&end, h->max_vips * sizeof(struct sl_stats_slot));
 	h->off_latency = take(&end, (size_t)h->n_workers * h->max_backends *

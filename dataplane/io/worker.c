@@ -301,6 +301,7 @@ bool sl_worker_poll(struct sl_worker *worker, uint64_t now_ns)
 		finish_all(worker);
 	flush_all(worker);
 	sl_flow_expire(fw->flows, fw->now, SL_EXPIRE_EACH);
+	sl_forward_sweep(fw);
 	sl_measure_sweep(fw->measure, now_ns, SL_SWEEP_EACH);
 	sl_stat_set(&worker->stats->epoch, fw->snap != NULL ? fw->snap->epoch : 0);
 	sl_stat_set(&worker->stats->heartbeat_ns, now_ns);
@@ -357,6 +358,7 @@ static void point_stats(struct sl_worker *worker, void *base)
 	worker->fw.stats = worker->stats;
 	worker->fw.backend_stats = sl_stats_backend_at(base, worker->index, 0);
 	worker->fw.vip_stats = sl_stats_vip_at(base, worker->index, 0);
+	worker->fw.port_stats = sl_stats_local_ports_at(base, worker->index, 0);
 	worker->measure.latency = sl_stats_latency_at(base, worker->index, 0);
 }
 
@@ -367,6 +369,9 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 	struct sl_flow_params flow_params = {.n_flows = params->n_flows,
 	                                     .key = params->table_key,
 	                                     .now = (uint32_t)(sl_clock_ns() / SL_FLOW_TICK_NS)};
+	const struct sl_localport_params port_params = sl_localport_params_of(
+		params->n_flows, SL_MAX_BACKENDS, sl_forward_lanes(index, io->n_workers),
+		params->steer_seed + index);
 
 	if (worker == NULL)
 		return NULL;
@@ -378,13 +383,16 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 	worker->guessed = &worker->batches[2];
 	worker->flow_bytes = sl_flow_table_bytes(params->n_flows);
 	worker->flow_memory = map_zeroed(worker->flow_bytes);
+	worker->port_bytes = sl_localport_bytes(&port_params);
+	worker->port_memory = map_zeroed(worker->port_bytes);
 	worker->loads = calloc(2 * SL_MAX_BACKENDS + SL_MAX_VIPS, sizeof(*worker->loads));
 	worker->frags = malloc(sizeof(*worker->frags));
 	worker->phase_bytes = params->n_flows * sizeof(struct sl_phase_flow);
 	worker->measure.flows = map_zeroed(worker->phase_bytes);
 	worker->measure.own_units = calloc(SL_MAX_BACKENDS, sizeof(uint32_t));
-	if (worker->flow_memory == NULL || worker->loads == NULL || worker->frags == NULL ||
-	    worker->measure.flows == NULL || worker->measure.own_units == NULL)
+	if (worker->flow_memory == NULL || worker->port_memory == NULL || worker->loads == NULL ||
+	    worker->frags == NULL || worker->measure.flows == NULL ||
+	    worker->measure.own_units == NULL)
 		goto err;
 	sl_frag_init(worker->frags, &params->table_key);
 	worker->fw = (struct sl_forwarder){
@@ -392,6 +400,8 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 		.n_workers = io->n_workers,
 		.flows = sl_flow_table_init(worker->flow_memory, worker->flow_bytes, &flow_params),
 		.frags = worker->frags,
+		.local_ports =
+			sl_localport_init(worker->port_memory, worker->port_bytes, &port_params),
 		.routes = params->routes,
 		.links = io->links,
 		.neighs = params->neighs,
@@ -406,7 +416,7 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 		.port_macs = (const uint8_t(*)[6])io->ports->macs,
 		.steer_seed = params->steer_seed,
 	};
-	if (worker->fw.flows == NULL)
+	if (worker->fw.flows == NULL || worker->fw.local_ports == NULL)
 		goto err;
 	worker->measure.table = worker->fw.flows;
 	point_stats(worker, io->stats);
@@ -428,6 +438,8 @@ void sl_worker_free(struct sl_worker *worker)
 		return;
 	if (worker->flow_memory != NULL)
 		munmap(worker->flow_memory, worker->flow_bytes);
+	if (worker->port_memory != NULL)
+		munmap(worker->port_memory, worker->port_bytes);
 	if (worker->measure.flows != NULL)
 		munmap(worker->measure.flows, worker->phase_bytes);
 	free(worker->measure.own_units);

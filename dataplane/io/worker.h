@@ -60,6 +60,8 @@ struct sl_worker {
 	struct sl_frag_table *frags;
 	void *flow_memory; // of the table
 	size_t flow_bytes;
+	void *port_memory; // of local ports
+	size_t port_bytes;
 	uint32_t *loads; // own_load, entries, own_vip_load
 	struct sl_measure measure;
 	size_t phase_bytes;

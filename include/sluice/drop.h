@@ -16,6 +16,8 @@
 	X(FRAGMENT, "fragment", "IP fragment not of TCP or UDP, or where a PROXY header would go") \
 	X(FRAGMENT_BAD, "fragment_bad", "IP fragment too small, overlapping or past the end")      \
 	X(FRAGMENT_EARLY, "fragment_early", "IP fragment whose first one is not known (any more)") \
+	X(FRAGMENT_FAMILY, "fragment_family",                                                      \
+	  "IP fragment between IPv4 and IPv6 (fullnat translates whole packets only)")             \
 	X(NOT_FOR_US, "not_for_us", "destination MAC is not ours or protocol not handled here")    \
 	X(VLAN, "vlan", "tagged for a VLAN that the port does not list under vlans")               \
 	X(NO_VIP, "no_vip", "no service has this address, protocol and port")                      \
@@ -29,12 +31,13 @@
 	X(NO_PORT, "no_port", "no free local port (fullnat), or client port in use there (nat)")   \
 	X(NO_LOCAL_ADDRESS, "no_local_address",                                                    \
 	  "fullnat and tunnels need a port address of the backend's family")                       \
-	X(TOO_BIG, "too_big", "packet and tunnel or PROXY header exceed the port's mtu")           \
-	X(NO_HEADROOM, "no_headroom", "no room in the packet buffer for a tunnel or PROXY header") \
+	X(TOO_BIG, "too_big", "exceeds the port's mtu with its tunnel, IPv6 or PROXY header")      \
+	X(NO_HEADROOM, "no_headroom", "no room in the buffer for a tunnel, IPv6 or PROXY header")  \
 	X(TTL, "ttl", "TTL or hop limit would reach zero")                                         \
 	X(NO_ROUTE, "no_route", "no connected network or route leads to the next hop")             \
 	X(NEIGHBOUR, "neighbour", "the next hop did not answer ARP or neighbour discovery")        \
 	X(ICMP_NO_FLOW, "icmp_no_flow", "ICMP error about a flow we do not have")                  \
+	X(ICMP_FAMILY, "icmp_family", "ICMP error without a counterpart in the other IP version")  \
 	X(HANDOFF_FULL, "handoff_full", "ring to the worker that owns the flow is full")           \
 	X(SLOW_FULL, "slow_full", "ring to the main core (ARP, ND, echo) is full")                 \
 	X(TX_FULL, "tx_full", "the port's transmit queue is full")                                 \

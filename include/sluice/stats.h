@@ -4,7 +4,8 @@
 // Shape:  header, then arrays at the offsets the header names: workers[n_workers],
 //         ports[n_workers][n_ports], backends[n_workers][max_backends], vips[n_workers][max_vips],
 //         backend_slots[max_backends], vip_slots[max_vips], latency[n_workers][max_backends]
-//         (latency.h; large, and only touched for backends whose flows are measured).
+//         (latency.h; large, and only touched for backends whose flows are measured),
+//         local_ports[n_workers][max_backends].
 // Thread: each worker row has one writer, its worker; slots and header have one writer, the main
 //         core. Readers use relaxed loads and sum over workers; nothing is ever reset while the
 //         data plane lives.
@@ -86,6 +87,17 @@ struct sl_stats_vip {
 	sl_stat spare[7];
 };
 
+// Local ports of fullnat towards a backend, as this worker saw them last.
+struct sl_stats_local_ports {
+	sl_stat busy;       // in use, or resting before they may be used again
+	sl_stat busy_peak;  // the most there ever were
+	sl_stat generation; // low 16 bits, of the backend they were counted for
+	sl_stat spare;
+};
+_Static_assert(sizeof(struct sl_stats_local_ports) == 32, "two to a line");
+
+#define SL_STATS_LOCAL_PORTS 64511 // of all workers, per backend: 1024..65535 without 4791
+
 struct sl_stats_slot {
 	sl_stat id; // of the object (wire.h); 0 = free
 	sl_stat generation;
@@ -109,7 +121,7 @@ struct sl_stats_header {
 	uint32_t off_backend_slots;
 	uint32_t off_vip_slots;
 	uint32_t off_latency;
-	uint32_t zero;
+	uint32_t off_local_ports;
 	char port_names[SL_MAX_PORTS][SL_NAME_BYTES];
 	char port_devices[SL_MAX_PORTS][SL_NAME_BYTES];
 	// --- main core writes while running ---
@@ -182,6 +194,15 @@ static inline struct sl_stats_vip *sl_stats_vip_at(void *base, uint32_t worker, 
 
 	return (struct sl_stats_vip *)(void *)((char *)base + h->off_vips) +
 	       (size_t)worker * h->max_vips + vip;
+}
+
+static inline struct sl_stats_local_ports *sl_stats_local_ports_at(void *base, uint32_t worker,
+                                                                   uint32_t be)
+{
+	const struct sl_stats_header *h = base;
+
+	return (struct sl_stats_local_ports *)(void *)((char *)base + h->off_local_ports) +
+	       (size_t)worker * h->max_backends + be;
 }
 
 static inline struct sl_stats_slot *sl_stats_backend_slot_at(void *base, uint32_t be)

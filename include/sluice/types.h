@@ -51,11 +51,16 @@ static inline bool sl_forward_is_dsr(unsigned int forward)
 	return forward >= SL_FORWARD_DSR_L2;
 }
 
-// The packet travels inside another one, which makes it longer; the backend may be of the other
-// family.
+// The packet travels inside another one, which makes it longer.
 static inline bool sl_forward_is_tunnel(unsigned int forward)
 {
 	return forward >= SL_FORWARD_DSR_IPIP;
+}
+
+// The backend may be of the other family than the VIP.
+static inline bool sl_forward_crosses_families(unsigned int forward)
+{
+	return forward == SL_FORWARD_FULLNAT || sl_forward_is_tunnel(forward);
 }
 
 // What keeps packets that would not fit after encapsulation from being lost.

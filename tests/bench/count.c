@@ -31,6 +31,7 @@ struct bench {
 	struct sl_stats_worker stats;
 	struct sl_stats_backend backends[BENCH_BACKENDS];
 	struct sl_stats_vip vip;
+	struct sl_stats_local_ports ports[BENCH_BACKENDS];
 	uint8_t macs[1][6];
 	uint32_t others[BENCH_BACKENDS], own[BENCH_BACKENDS], entries[BENCH_BACKENDS];
 	uint32_t others_vip[1], own_vip[1];
@@ -101,6 +102,14 @@ static struct sl_flow_table *make_table(void)
 	return need(sl_flow_table_init(mem, n_bytes, &params));
 }
 
+static struct sl_localports *make_ports(void)
+{
+	const struct sl_localport_params params =
+		sl_localport_params_of(2 * N_FLOWS, BENCH_BACKENDS, sl_forward_lanes(0, 1), 6);
+	size_t n_bytes = (sl_localport_bytes(&params) + 63) / 64 * 64;
+	return need(sl_localport_init(need(aligned_alloc(64, n_bytes)), n_bytes, &params));
+}
+
 static void start(struct bench *b)
 {
 	uint32_t bad;
@@ -118,6 +127,7 @@ static void start(struct bench *b)
 	b->fw = (struct sl_forwarder){
 		.n_workers = 1,
 		.flows = make_table(),
+		.local_ports = make_ports(),
 		.routes = &b->routes,
 		.neighs = &b->neighs,
 		.others_load = b->others,
@@ -130,6 +140,7 @@ static void start(struct bench *b)
 		.stats = &b->stats,
 		.backend_stats = b->backends,
 		.vip_stats = &b->vip,
+		.port_stats = b->ports,
 		.port_macs = (const uint8_t(*)[6])b->macs,
 		.steer_seed = 6,
 		.snap = make_snapshot(b),

@@ -58,13 +58,14 @@ static void start_nginx(struct sl_lab *lab, uint32_t n)
 	              lab->dir, path);
 }
 
-static void start_lab(struct sl_lab *lab, const char *device)
+static void start_lab(struct sl_lab *lab, const char *device, bool is_crossed)
 {
 	const struct sl_lab_spec spec = {.device = device,
-	                                 .forward = "nat",
+	                                 .forward = is_crossed ? "fullnat" : "nat",
 	                                 .balance = "least-connections",
 	                                 .n_servers = N_SERVERS,
-	                                 .n_workers = 1};
+	                                 .n_workers = 1,
+	                                 .is_crossed = is_crossed};
 
 	sl_lab_start(lab, &spec);
 	write_site(lab);
@@ -79,12 +80,13 @@ static const char *url_of(bool is_v6)
 	return is_v6 ? "http://[" SL_LAB_VIP6 "]:8000" : "http://" SL_LAB_VIP4 ":8000";
 }
 
+// From servers of the VIP's family, and from those of the other one.
 START_TEST(curl_fetches_a_megabyte_unchanged)
 {
 	char ns[SL_NET_NAME_BYTES];
 	struct sl_lab lab;
 
-	start_lab(&lab, devices[_i]);
+	start_lab(&lab, devices[_i / 2], _i % 2);
 	for (int i = 0; i < 2 * N_SERVERS; i++)
 		sl_proc_must(sl_net_name(ns, "cli"),
 		             "sh -c 'curl -sS -g --max-time 8 %s/blob | cmp - %s/www/blob'",
@@ -114,7 +116,7 @@ static void run_wrk(const char *device, const char *options)
 	char ns[SL_NET_NAME_BYTES], what[128], *report;
 	struct sl_lab lab;
 
-	start_lab(&lab, device);
+	start_lab(&lab, device, false);
 	for (int is_v6 = 0; is_v6 < 2; is_v6++) {
 		snprintf(what, sizeof(what), "wrk %s over %s, %s", options, device, url_of(is_v6));
 		report = sl_proc_output(sl_net_name(ns, "cli"), WRK_TIMEOUT_MS,
@@ -145,7 +147,7 @@ int main(void)
 	int n_devices = sl_wire_has_af_xdp() ? 2 : 1;
 
 	tcase_set_timeout(tcase, 60);
-	tcase_add_loop_test(tcase, curl_fetches_a_megabyte_unchanged, 0, n_devices);
+	tcase_add_loop_test(tcase, curl_fetches_a_megabyte_unchanged, 0, 2 * n_devices);
 	tcase_add_loop_test(tcase, wrk_with_keep_alive_sees_no_socket_error, 0, n_devices);
 	tcase_add_loop_test(tcase, wrk_with_connection_close_sees_no_socket_error, 0, n_devices);
 	suite_add_tcase(suite, tcase);

@@ -42,7 +42,7 @@ struct sl_lab_spec {
 	uint16_t advertised_mss;    // by servers to the client, direct return only; 0 = theirs
 	uint16_t mtu_bytes;         // of every link and port; 0 = 1500
 	const char *client_address; // of the TCP pools, fullnat only; NULL = none
-	bool is_crossed;            // tunnels: IPv4 services have IPv6 backends and the other way
+	bool is_crossed;            // tunnels, fullnat: IPv4 services have IPv6 backends and back
 };
 
 struct sl_lab {

@@ -285,7 +285,8 @@ static void why_of(const json_t *backend, char text[SL_CLI_CELL_BYTES])
 		snprintf(text, SL_CLI_CELL_BYTES, "-");
 }
 
-static void draw_backend(struct sl_cli_table *table, const json_t *backend, double most)
+static void draw_backend(struct sl_cli_table *table, const json_t *backend, double most,
+                         bool has_ports)
 {
 	char why[SL_CLI_CELL_BYTES], bar[32], a[16];
 
@@ -307,13 +308,20 @@ static void draw_backend(struct sl_cli_table *table, const json_t *backend, doub
 	sl_cli_table_add(table, "%.1f", sl_cli_number_of(backend, "new_flows_per_second"));
 	sl_cli_table_add(table, "%sB", count_of(backend, "rx_bytes_total", a));
 	sl_cli_table_add(table, "%sB", count_of(backend, "tx_bytes_total", a));
+	if (has_ports) {
+		sl_cli_table_add(table, "%.0f", sl_cli_number_of(backend, "local_ports_free"));
+		sl_cli_table_add(table, "%.0f", sl_cli_number_of(backend, "local_ports_free_low"));
+	}
 }
 
 static void draw_pool(const json_t *pool)
 {
-	static const char *const headers[] = {"BACKEND", "ADDRESS", ">PORT",  "STATE", ">CONF",
-	                                      ">EFF",    "WEIGHT",  ">SHARE", "WHY",   ">LATENCY",
-	                                      ">FLOWS",  ">NEW/s",  ">RX",    ">TX",   NULL};
+	const bool has_ports = strcmp(sl_cli_text_of(pool, "forward"), "fullnat") == 0;
+	const char *const headers[] = {"BACKEND", "ADDRESS", ">PORT", "STATE", ">CONF", ">EFF",
+	                               "WEIGHT", ">SHARE", "WHY", ">LATENCY", ">FLOWS", ">NEW/s",
+	                               ">RX", ">TX",
+	                               // local ports left for new flows, and the least there were
+	                               has_ports ? ">PORTS" : NULL, ">LOW", NULL};
 	const json_t *backends = json_object_get(pool, "backends");
 	struct sl_cli_table *table;
 	double most = 0;
@@ -334,7 +342,7 @@ static void draw_pool(const json_t *pool)
 		most = weight > most ? weight : most;
 	}
 	table = sl_cli_table_new(headers);
-	json_array_foreach(backends, i, backend) draw_backend(table, backend, most);
+	json_array_foreach(backends, i, backend) draw_backend(table, backend, most, has_ports);
 	sl_cli_table_print_and_free(table);
 }
 

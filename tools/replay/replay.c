@@ -23,6 +23,7 @@ static void worker_free(struct replay_worker *w)
 	if (w == NULL)
 		return;
 	free(w->flow_memory);
+	free(w->port_memory);
 	free(w->frags);
 	free(w->loads);
 	free(w->others_load);
@@ -30,14 +31,17 @@ static void worker_free(struct replay_worker *w)
 	free(w->stats);
 	free(w->backend_stats);
 	free(w->vip_stats);
+	free(w->port_stats);
 	free(w);
 }
 
-static int worker_alloc(const struct sl_replay *rp, struct replay_worker *w, size_t flow_bytes)
+static int worker_alloc(const struct sl_replay *rp, struct replay_worker *w, size_t flow_bytes,
+                        size_t port_bytes)
 {
 	uint32_t n_backends = rp->backends.n_slots, n_vips = rp->vips.n_slots;
 
 	w->flow_memory = zeroed_lines(flow_bytes);
+	w->port_memory = aligned_alloc(64, (port_bytes + 63) / 64 * 64);
 	w->frags = malloc(sizeof(*w->frags));
 	w->loads = calloc(2 * (size_t)n_backends + n_vips, sizeof(*w->loads));
 	w->others_load = calloc(n_backends, sizeof(*w->others_load));
@@ -45,9 +49,11 @@ static int worker_alloc(const struct sl_replay *rp, struct replay_worker *w, siz
 	w->stats = zeroed_lines(sizeof(*w->stats));
 	w->backend_stats = zeroed_lines(n_backends * sizeof(*w->backend_stats));
 	w->vip_stats = zeroed_lines(n_vips * sizeof(*w->vip_stats));
+	w->port_stats = zeroed_lines(n_backends * sizeof(*w->port_stats));
 	if (w->flow_memory == NULL || w->frags == NULL || w->loads == NULL ||
 	    w->others_load == NULL || w->others_vip_load == NULL || w->stats == NULL ||
-	    w->backend_stats == NULL || w->vip_stats == NULL)
+	    w->backend_stats == NULL || w->vip_stats == NULL || w->port_memory == NULL ||
+	    w->port_stats == NULL)
 		return -ENOMEM;
 	return 0;
 }
@@ -60,16 +66,21 @@ static int worker_new(struct sl_replay *rp, uint32_t index, uint64_t seed)
 		.key = {sl_mix64(seed + 1), sl_mix64(seed + 2)},
 		.now = (uint32_t)(rp->now_ns / SL_FLOW_TICK_NS),
 	};
+	const struct sl_localport_params port_params =
+		sl_localport_params_of(params.n_flows, rp->backends.n_slots,
+	                               sl_forward_lanes(index, rp->config.n_workers), seed + index);
 	size_t flow_bytes = sl_flow_table_bytes(params.n_flows);
+	size_t port_bytes = sl_localport_bytes(&port_params);
 
 	rp->workers[index] = w;
-	if (w == NULL || worker_alloc(rp, w, flow_bytes) != 0)
+	if (w == NULL || worker_alloc(rp, w, flow_bytes, port_bytes) != 0)
 		return -ENOMEM;
 	sl_frag_init(w->frags, &params.key);
 	w->fw = (struct sl_forwarder){
 		.worker = index,
 		.n_workers = rp->config.n_workers,
 		.flows = sl_flow_table_init(w->flow_memory, flow_bytes, &params),
+		.local_ports = sl_localport_init(w->port_memory, port_bytes, &port_params),
 		.frags = w->frags,
 		.routes = &rp->routes,
 		.links = &rp->links,
@@ -84,10 +95,11 @@ static int worker_new(struct sl_replay *rp, uint32_t index, uint64_t seed)
 		.stats = w->stats,
 		.backend_stats = w->backend_stats,
 		.vip_stats = w->vip_stats,
+		.port_stats = w->port_stats,
 		.port_macs = (const uint8_t(*)[6])rp->macs,
 		.steer_seed = seed,
 	};
-	if (w->fw.flows == NULL)
+	if (w->fw.flows == NULL || w->fw.local_ports == NULL)
 		return -EINVAL;
 	sl_forward_init(&w->fw);
 	sl_flow_table_on_gone(w->fw.flows, sl_forward_flow_gone, &w->fw);
@@ -288,6 +300,7 @@ static void expire(struct sl_replay *rp)
 		rp->workers[w]->fw.now = tick;
 		rp->workers[w]->fw.now_ns = rp->now_ns;
 		sl_flow_expire(rp->workers[w]->fw.flows, tick, UINT32_MAX);
+		sl_forward_sweep(&rp->workers[w]->fw);
 	}
 }
 

@@ -28,12 +28,14 @@ struct replay_fixed {
 struct replay_worker {
 	struct sl_forwarder fw;
 	void *flow_memory; // owned, as all below
+	void *port_memory; // of local ports
 	struct sl_frag_table *frags;
 	uint32_t *loads; // own_load, entries, own_vip_load
 	uint32_t *others_load, *others_vip_load;
 	struct sl_stats_worker *stats;
 	struct sl_stats_backend *backend_stats;
 	struct sl_stats_vip *vip_stats;
+	struct sl_stats_local_ports *port_stats;
 };
 
 struct sl_replay {

@@ -11,9 +11,10 @@
 CAPTURES_LIST(CAPTURE_DECLARE)
 #undef CAPTURE_DECLARE
 
-// With seed 1 the first local ports are these: of the TCP and the UDP flow of a capture.
-#define FIRST_LOCAL_PORT  2509
-#define SECOND_LOCAL_PORT 2510
+// With seed 1 the first two pools of local ports start at these: that of the TCP and of the UDP
+// backend of a capture.
+#define FIRST_LOCAL_PORT  15680
+#define SECOND_LOCAL_PORT 58240
 // And the servers' ports that affinity `source` chooses for the client on the link, of 9001 and
 // 9002 without persistence, and of 9021 and 9022 with it.
 #define SOURCE_HOME_V4 9002

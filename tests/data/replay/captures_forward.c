@@ -93,6 +93,24 @@ void capture_fullnat_v6(struct script *s)
 	forward_mode(s, SL_FORWARD_FULLNAT, true);
 }
 
+// One connection after the other to one backend: each gets the next port, and the first one's comes
+// again neither when it was reset nor minutes later, before all others had their turn.
+void capture_fullnat_ports(struct script *s)
+{
+	for (uint16_t i = 0; i < 4; i++) {
+		struct lane lane = lane_make(SL_FORWARD_FULLNAT, false, IPPROTO_TCP,
+		                             (uint16_t)(FIRST_LOCAL_PORT + i));
+
+		lane.client_port = (uint16_t)(lane.client_port + i);
+		client_says(s, &lane, SL_TCP_SYN, 0);
+		server_says(s, &lane, i % 2 ? SL_TCP_SYN | SL_TCP_ACK : SL_TCP_RST, 0);
+		if (i == 1)
+			client_says(s, &lane, SL_TCP_ACK, 0); // open: the pool goes on
+		if (i == 2)
+			script_wait(s, 50 * SL_NS_PER_S); // its flow is gone, its port rests
+	}
+}
+
 void capture_dsr_l2_v4(struct script *s)
 {
 	forward_mode(s, SL_FORWARD_DSR_L2, false);

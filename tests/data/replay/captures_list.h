@@ -8,6 +8,9 @@
 	X(nat_v6, "pools", "dataplane")                                                            \
 	X(fullnat_v4, "pools", "dataplane")                                                        \
 	X(fullnat_v6, "pools", "dataplane")                                                        \
+	X(fullnat_ports, "pools", "dataplane")                                                     \
+	X(family_to_v6, "pools", "dataplane")                                                      \
+	X(family_to_v4, "pools", "dataplane")                                                      \
 	X(dsr_l2_v4, "pools", "dataplane")                                                         \
 	X(dsr_l2_v6, "pools", "dataplane")                                                         \
 	X(shapes_v4, "pools", "dataplane")                                                         \

@@ -309,8 +309,15 @@ START_TEST(dsr_backends_keep_the_port_of_their_vip)
 }
 END_TEST
 
-START_TEST(tunnels_lead_to_backends_of_the_other_family)
+START_TEST(tunnels_and_fullnat_lead_to_backends_of_the_other_family)
 {
+	sl_model_free(test_pools_model(
+		"version: 1\nvips:\n"
+		"  - { name: a, address: 203.0.113.1, ports: [443], pool: p }\n"
+		"  - { name: b, address: \"2001:db8::1\", ports: [443], pool: p }\n"
+		"pools: { p: { forward: { mode: fullnat }, backends: [\n"
+		"  { name: x, address: \"10.0.0.1:80\" }, { name: y, address: \"[fd00::1]:80\" }] "
+	        "} }\n"));
 	sl_model_free(test_pools_model(
 		"version: 1\nvips:\n"
 		"  - { name: a, address: 203.0.113.1, ports: [443], pool: p }\n"
@@ -361,7 +368,7 @@ int main(void)
 	                    sizeof(probe_cases) / sizeof(probe_cases[0]));
 	tcase_add_loop_test(tc, dsr_backends_keep_the_port_of_their_vip, 0,
 	                    sizeof(dsr_cases) / sizeof(dsr_cases[0]));
-	tcase_add_test(tc, tunnels_lead_to_backends_of_the_other_family);
+	tcase_add_test(tc, tunnels_and_fullnat_lead_to_backends_of_the_other_family);
 	tcase_add_test(tc, same_ports_may_serve_other_addresses_and_protocols);
 	tcase_add_test(tc, hash_follows_the_text);
 	suite_add_tcase(suite, tc);

@@ -40,6 +40,8 @@ int fake_stats_new(uint64_t instance, void **base, size_t *n_bytes)
 	h.off_backends =
 		place(&at, FAKE_WORKERS * FAKE_MAX_BACKENDS * sizeof(struct sl_stats_backend));
 	h.off_vips = place(&at, FAKE_WORKERS * FAKE_MAX_VIPS * sizeof(struct sl_stats_vip));
+	h.off_local_ports =
+		place(&at, FAKE_WORKERS * FAKE_MAX_BACKENDS * sizeof(struct sl_stats_local_ports));
 	h.off_backend_slots = place(&at, FAKE_MAX_BACKENDS * sizeof(struct sl_stats_slot));
 	h.off_vip_slots = place(&at, FAKE_MAX_VIPS * sizeof(struct sl_stats_slot));
 	h.off_latency =

@@ -95,6 +95,34 @@ START_TEST(a_backend_is_the_sum_over_workers_by_id)
 }
 END_TEST
 
+START_TEST(local_ports_left_are_of_the_backend_that_has_the_slot_now)
+{
+	struct fixture f;
+	struct sl_backend_totals t;
+	double rate_per_s;
+
+	set_up(&f);
+	name_slot(&f, 3, ID_A, 0x10001);
+	for (uint32_t w = 0; w < FAKE_WORKERS; w++) {
+		struct sl_stats_local_ports *row = sl_stats_local_ports_at(f.base, w, 3);
+
+		sl_stat_set(&row->busy, 100 + w);
+		sl_stat_set(&row->busy_peak, 1000 + w);
+		sl_stat_set(&row->generation, 1); // low 16 bits
+	}
+	attach(&f, 1);
+	sl_stats_reader_backend(f.reader, ID_A, &t, &rate_per_s);
+	ck_assert_uint_eq(t.ports_free, SL_STATS_LOCAL_PORTS - 201);
+	ck_assert_uint_eq(t.ports_free_low, SL_STATS_LOCAL_PORTS - 2001);
+	name_slot(&f, 3, ID_A, 0x10002);
+	sl_stats_reader_backend(f.reader, ID_A, &t, &rate_per_s);
+	ck_assert_uint_eq(t.ports_free_low, SL_STATS_LOCAL_PORTS);
+	sl_stats_reader_backend(f.reader, ID_B, &t, &rate_per_s);
+	ck_assert_uint_eq(t.ports_free, SL_STATS_LOCAL_PORTS);
+	tear_down(&f);
+}
+END_TEST
+
 START_TEST(a_slot_that_passes_on_starts_from_zero)
 {
 	struct fixture f;
@@ -203,6 +231,8 @@ static const struct {
 	{"backends in the header", offsetof(struct sl_stats_header, off_backends), 64,
          "backends at"},
 	{"vips misaligned", offsetof(struct sl_stats_header, off_vips), 4097, "vips at"},
+	{"local ports in the header", offsetof(struct sl_stats_header, off_local_ports), 128,
+         "local ports at"},
 	{"slots past the end", offsetof(struct sl_stats_header, off_backend_slots), 1u << 24,
          "backend slots at"},
 	{"latency misaligned", offsetof(struct sl_stats_header, off_latency), 4097, "latency at"},
@@ -273,6 +303,7 @@ int main(void)
 	TCase *tc = tcase_create("stats");
 
 	tcase_add_test(tc, a_backend_is_the_sum_over_workers_by_id);
+	tcase_add_test(tc, local_ports_left_are_of_the_backend_that_has_the_slot_now);
 	tcase_add_test(tc, a_slot_that_passes_on_starts_from_zero);
 	tcase_add_test(tc, the_same_id_with_another_generation_starts_from_zero);
 	tcase_add_test(tc, a_rate_is_over_the_time_between_two_samples);

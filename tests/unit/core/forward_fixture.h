@@ -28,7 +28,7 @@ static const uint8_t lab_port_macs[LAB_PORTS][6] = {{2, 0, 0, 0, 0, 0xf0}, {2, 0
 
 struct lab_worker {
 	struct sl_forwarder fw;
-	void *flow_memory;
+	void *flow_memory, *port_memory;
 	uint32_t own_load[LAB_BACKENDS], entries[LAB_BACKENDS], others_load[LAB_BACKENDS];
 	uint32_t own_vip_load[LAB_VIPS], others_vip_load[LAB_VIPS];
 	struct sl_measure measure;
@@ -38,6 +38,7 @@ struct lab_worker {
 	struct sl_stats_worker stats;
 	struct sl_stats_backend backend_stats[LAB_BACKENDS];
 	struct sl_stats_vip vip_stats[LAB_VIPS];
+	struct sl_stats_local_ports port_stats[LAB_BACKENDS];
 };
 
 struct lab {
@@ -88,29 +89,38 @@ static inline struct lab_worker *lab_worker_new(struct lab *lab, uint32_t index)
 	struct lab_worker *w = aligned_alloc(64, (sizeof(*w) + 63) & ~(size_t)63);
 	size_t n_bytes = (sl_flow_table_bytes(LAB_FLOWS) + 63) & ~(size_t)63;
 
+	const struct sl_localport_params port_params = sl_localport_params_of(
+		LAB_FLOWS, LAB_BACKENDS, sl_forward_lanes(index, lab->n_workers), 42 + index);
+	size_t port_bytes = (sl_localport_bytes(&port_params) + 63) & ~(size_t)63;
+
 	memset(w, 0, sizeof(*w));
+	w->port_memory = aligned_alloc(64, port_bytes);
 	w->flow_memory = aligned_alloc(64, n_bytes);
 	memset(w->flow_memory, 0, n_bytes);
-	w->fw = (struct sl_forwarder){.worker = index,
-	                              .n_workers = lab->n_workers,
-	                              .flows = sl_flow_table_init(w->flow_memory, n_bytes, &params),
-	                              .routes = &lab->routes,
-	                              .neighs = &lab->neighs,
-	                              .others_load = w->others_load,
-	                              .own_load = w->own_load,
-	                              .own_vip_load = w->own_vip_load,
-	                              .others_vip_load = w->others_vip_load,
-	                              .limits = lab->limits,
-	                              .persist = lab->persist,
-	                              .entries = w->entries,
-	                              .measure = &w->measure,
-	                              .stats = &w->stats,
-	                              .backend_stats = w->backend_stats,
-	                              .vip_stats = w->vip_stats,
-	                              .port_macs = lab_port_macs,
-	                              .steer_seed = 42,
-	                              .now = params.now};
+	w->fw = (struct sl_forwarder){
+		.worker = index,
+		.n_workers = lab->n_workers,
+		.flows = sl_flow_table_init(w->flow_memory, n_bytes, &params),
+		.local_ports = sl_localport_init(w->port_memory, port_bytes, &port_params),
+		.routes = &lab->routes,
+		.neighs = &lab->neighs,
+		.others_load = w->others_load,
+		.own_load = w->own_load,
+		.own_vip_load = w->own_vip_load,
+		.others_vip_load = w->others_vip_load,
+		.limits = lab->limits,
+		.persist = lab->persist,
+		.entries = w->entries,
+		.measure = &w->measure,
+		.stats = &w->stats,
+		.backend_stats = w->backend_stats,
+		.vip_stats = w->vip_stats,
+		.port_stats = w->port_stats,
+		.port_macs = lab_port_macs,
+		.steer_seed = 42,
+		.now = params.now};
 	ck_assert_ptr_nonnull(w->fw.flows);
+	ck_assert_ptr_nonnull(w->fw.local_ports);
 	w->measure = (struct sl_measure){.table = w->fw.flows,
 	                                 .flows = w->phases,
 	                                 .own_units = w->own_units,
@@ -165,6 +175,7 @@ static inline void lab_free(struct lab *lab)
 	for (uint32_t w = 0; w < lab->n_workers; w++) {
 		ck_assert(sl_flow_table_is_sound(lab->workers[w]->fw.flows));
 		free(lab->workers[w]->flow_memory);
+		free(lab->workers[w]->port_memory);
 		free(lab->workers[w]);
 	}
 	sl_snapshot_free(lab->snap);

@@ -98,15 +98,17 @@ START_TEST(the_extremes_of_what_is_allowed_pass)
 }
 END_TEST
 
-START_TEST(a_tunnel_leads_to_backends_of_either_family)
+START_TEST(tunnels_and_fullnat_lead_to_backends_of_either_family)
 {
 	struct body b = good_config();
 	char reason[140];
 
+	b.pools[1].forward = SL_FORWARD_FULLNAT;
+	b.backends[3].address = ip6(9);
+	ck_assert_msg(check(&b, reason) == SL_IPC_OK, "%s", reason);
 	for (int forward = SL_FORWARD_DSR_IPIP; forward <= SL_FORWARD_DSR_GUE; forward++) {
 		b.pools[1].forward = (uint8_t)forward;
 		b.pools[1].mtu_guard = SL_MTU_GUARD_TOO_BIG;
-		b.backends[3].address = ip6(9);
 		ck_assert_msg(check(&b, reason) == SL_IPC_OK, "%s", reason);
 	}
 	body_free(&b);
@@ -370,7 +372,7 @@ int main(void)
 	tcase_add_loop_test(tc, a_good_body_passes_without_a_reason, 1, 3);
 	tcase_add_loop_test(tc, an_empty_body_passes, 1, 3);
 	tcase_add_test(tc, the_extremes_of_what_is_allowed_pass);
-	tcase_add_test(tc, a_tunnel_leads_to_backends_of_either_family);
+	tcase_add_test(tc, tunnels_and_fullnat_lead_to_backends_of_either_family);
 	tcase_add_loop_test(tc, a_body_broken_in_one_place_is_refused_and_the_reason_names_it, 0,
 	                    sizeof(breaks) / sizeof(breaks[0]));
 	tcase_add_test(tc, a_body_of_the_other_kind_is_refused);

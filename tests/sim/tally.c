@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "world_private.h"
+
+#define WARM_UP_S     20.0
+#define SLO_TTFT_S    2.0
+#define SLO_TPOT_S    0.1
+#define JOIN_WINDOW_S 60.0
+#define SLOW_FROM_S   10.0
+#define SLOW_TO_S     20.0
+
+struct values {
+	double *at;
+	size_t n, room;
+};
+
+struct tally {
+	const struct scenario *scenario;
+	uint64_t end_ns;
+	struct values ttft, e2e, joined;
+	uint64_t n_asked, n_refused, n_failed, n_good;
+	uint64_t n_picked_then, n_faulty_then; // while the slow one should be known
+	double weight_sum[WORLD_SERVERS_MAX], weight_squares[WORLD_SERVERS_MAX];
+	uint64_t n_weights;
+	double detected_s;
+	uint64_t warm_ns;
+	uint64_t now_ns;
+};
+
+static void put(struct values *v, double value)
+{
+	if (v->n == v->room) {
+		v->room = v->room > 0 ? 2 * v->room : 4096;
+		v->at = realloc(v->at, v->room * sizeof(*v->at));
+		if (v->at == NULL)
+			abort();
+	}
+	v->at[v->n++] = value;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double quantile(struct values *v, double q)
+{
+	if (v->n == 0)
+		return 0;
+	return v->at[(size_t)fmin(q * (double)v->n, (double)v->n - 1)];
+}
+
+struct tally *tally_new(const struct options *options)
+{
+	struct tally *t = calloc(1, sizeof(*t));
+
+	if (t == NULL)
+		abort();
+	t->scenario = options->scenario;
+	t->end_ns = NS(options->duration_s);
+	t->detected_s = -1;
+	t->warm_ns = NS(WARM_UP_S);
+	return t;
+}
+
+void tally_asked(struct tally *t)
+{
+	t->n_asked++;
+}
+
+void tally_refused(struct tally *t)
+{
+	t->n_refused++;
+}
+
+void tally_failed(struct tally *t)
+{
+	t->n_failed++;
+}
+
+static const struct fault *fault_of(const struct tally *t)
+{
+	return t->scenario->faults[0].kind != FAULT_NONE ? &t->scenario->faults[0] : NULL;
+}
+
+void tally_picked(struct tally *t, uint32_t server, uint64_t now_ns)
+{
+	const struct fault *fault = fault_of(t);
+
+	if (fault == NULL || now_ns < NS(fault->from_s + SLOW_FROM_S) ||
+	    now_ns >= NS(fault->from_s + SLOW_TO_S))
+		return;
+	t->n_picked_then++;
+	t->n_faulty_then += server == fault->server;
+}
+
+void tally_done(struct tally *t, const struct request *r, uint64_t now_ns)
+{
+	const struct fault *fault = fault_of(t);
+	const double ttft_s = (double)(r->first_ns - r->asked_ns) / 1e9;
+	const double e2e_s = (double)(now_ns - r->asked_ns) / 1e9;
+	const double n_gaps = r->seq.output_tokens > 1 ? r->seq.output_tokens - 1 : 1;
+
+	if (ttft_s <= SLO_TTFT_S && (e2e_s - ttft_s) / n_gaps <= SLO_TPOT_S)
+		t->n_good++;
+	if (r->asked_ns < t->warm_ns)
+		return;
+	put(&t->ttft, ttft_s);
+	put(&t->e2e, e2e_s);
+	if (fault != NULL && fault->kind == FAULT_ABSENT && r->asked_ns >= NS(fault->to_s) &&
+	    r->asked_ns < NS(fault->to_s + JOIN_WINDOW_S))
+		put(&t->joined, ttft_s);
+}
+
+void tally_weights(struct tally *t, const struct sl_steer *steer, uint64_t now_ns)
+{
+	const struct fault *fault = fault_of(t);
+
+	if (fault != NULL && t->detected_s < 0 && now_ns >= NS(fault->from_s) &&
+	    steer->guard[fault->server].state == SL_GUARD_EJECTED)
+		t->detected_s = (double)(now_ns - NS(fault->from_s)) / 1e9;
+	if (now_ns < t->end_ns / 2)
+		return;
+	t->n_weights++;
+	for (size_t i = 0; i < steer->n; i++) {
+		t->weight_sum[i] += steer->factors[i];
+		t->weight_squares[i] += steer->factors[i] * steer->factors[i];
+	}
+}
+
+static double swing_of(const struct tally *t)
+{
+	double worst = 0;
+
+	for (size_t i = 0; i < WORLD_SERVERS_MAX && t->n_weights > 0; i++) {
+		const double mean = t->weight_sum[i] / (double)t->n_weights;
+		const double square = t->weight_squares[i] / (double)t->n_weights;
+
+		if (mean > 0)
+			worst = fmax(worst, sqrt(fmax(square - mean * mean, 0)) / mean);
+	}
+	return worst;
+}
+
+void tally_finish(struct tally *t, struct result *result)
+{
+	const double n_servers = t->scenario->n_servers > 0 ? t->scenario->n_servers : 16;
+
+	qsort(t->ttft.at, t->ttft.n, sizeof(double), compare);
+	qsort(t->e2e.at, t->e2e.n, sizeof(double), compare);
+	qsort(t->joined.at, t->joined.n, sizeof(double), compare);
+	*result = (struct result){
+		.n_asked = t->n_asked,
+		.n_failed = t->n_failed,
+		.n_refused = t->n_refused,
+		.ttft_p50_s = quantile(&t->ttft, 0.5),
+		.ttft_p99_s = quantile(&t->ttft, 0.99),
+		.ttft_p999_s = quantile(&t->ttft, 0.999),
+		.e2e_p99_s = quantile(&t->e2e, 0.99),
+		.slo = (double)t->n_good / (double)t->n_asked,
+		.slow_share = t->n_picked_then > 0 ? (double)t->n_faulty_then /
+	                                                     (double)t->n_picked_then * n_servers
+	                                           : 0,
+		.join_p999_s = quantile(&t->joined, 0.999),
+		.weight_swing = swing_of(t),
+		.detected_s = t->detected_s,
+	};
+	free(t->ttft.at);
+	free(t->e2e.at);
+	free(t->joined.at);
+	free(t);
+}
