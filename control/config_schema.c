@@ -18,7 +18,7 @@ static const char *const protocols[] = {"tcp", "udp", NULL};
 static const char *const forwards[] = {"nat", "fullnat", "dsr-l2", "dsr-ipip", "dsr-gue", NULL};
 static const char *const mtu_guards[] = {"both", "clamp-mss", "too-big", NULL};
 static const char *const client_addresses[] = {"none", "proxy-v2", "toa", NULL};
-static const char *const balances[] = {"weighted", "least-connections", "maglev", NULL};
+static const char *const balances[] = {"weighted", "least-connections", "maglev", "adaptive", NULL};
 static const char *const affinities[] = {"none", "source", "flow", "quic-cid", NULL};
 static const char *const switches[] = {"off", "on", NULL};
 static const char *const adaptives[] = {"off", "shadow", "enforce", NULL};
@@ -252,7 +252,9 @@ static const struct sl_schema_key pool_keys[] = {
          .doc = "how packets get to the backends"},
 	{"balance", SL_VALUE_WORD, .offset = AT(raw_pool, balance),
          .default_text = "least-connections", .words = balances,
-         .doc = "how a backend is picked for a new flow"},
+         .doc = "how a backend is picked for a new flow; adaptive is least-connections over what "
+                "flows are worth: streaming or waiting ones count as one, idle ones an eighth, and "
+                "bytes asked and not answered yet count too; its VIPs are tcp and measured"},
 	{"adaptive", SL_VALUE_MAP, .offset = AT(raw_pool, adaptive), .object = &adaptive_object,
          .doc = "weights that follow live latency"},
 	{"probes", SL_VALUE_NAMED, .offset = AT(raw_pool, probes), .max = 16, .item = &probe_item,

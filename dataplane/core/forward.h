@@ -52,6 +52,7 @@ struct sl_forwarder {
 	const struct sl_links *links;        // fixed; NULL: plain devices, all of one mtu
 	struct sl_neigh_table *neighs;       // main writes
 	const uint32_t *others_load;     // main writes (relaxed): flows on all others, by backend
+	const uint32_t *others_units;    // the same of what the flows are worth (measure.h)
 	const uint32_t *others_vip_load; // the same by VIP slot, where the VIP has limits.flows
 	struct sl_limits *limits;        // shared by all workers
 	struct sl_persist *persist;      // shared by all workers; NULL: clients are not remembered

@@ -64,6 +64,7 @@ static int init_workers(struct sl_appliance *a, uint64_t seed)
 
 	for (uint32_t w = 0; w < a->config.n_workers; w++) {
 		params.others_load = a->pub.others_load[w];
+		params.others_units = a->pub.others_units[w];
 		params.others_vip_load = a->pub.others_vip_load[w];
 		if (getrandom(&params.table_key, sizeof(params.table_key), 0) !=
 		            sizeof(params.table_key) ||
