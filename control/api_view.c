@@ -215,11 +215,13 @@ json_t *sl_view_pool(struct sl_daemon *daemon, uint32_t pool, bool with_backends
 	json_t *json, *list;
 
 	sl_view_count_states(daemon, pool, &counts);
-	json = json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:i, s:i}", "name", p->name, "forward",
-	                 sl_name_of_forward(p->forward), "balance", sl_name_of_balance(p->balance),
-	                 "adaptive", sl_name_of_adaptive(p->adaptive), "epoch",
-	                 integer(daemon->publish.epoch), "in_panic", (int)counts.in_panic,
-	                 "backends_total", (int)counts.n_backends, "backends_up", (int)counts.n_up);
+	json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:b, s:i, s:i}", "name", p->name,
+	                 "forward", sl_name_of_forward(p->forward), "client_address",
+	                 sl_name_of_client_address(p->client_address), "balance",
+	                 sl_name_of_balance(p->balance), "adaptive",
+	                 sl_name_of_adaptive(p->adaptive), "epoch", integer(daemon->publish.epoch),
+	                 "in_panic", (int)counts.in_panic, "backends_total", (int)counts.n_backends,
+	                 "backends_up", (int)counts.n_up);
 	if (!with_backends || json == NULL)
 		return json;
 	list = json_array();

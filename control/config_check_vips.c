@@ -98,6 +98,22 @@ static void check_family(const struct raw_vip *vip, const struct raw_pool *pool,
 	              pool->node->key->text, other->node->span.line + 1, is_v4 ? "IPv6" : "IPv4");
 }
 
+// Headers and options are TCP's: a pool that tells addresses would not tell those of UDP clients.
+static void check_client_address(const struct raw_vip *vip, const struct raw_pool *pool,
+                                 struct sl_diag_list *diag)
+{
+	const struct sl_node *protocol = sl_node_good(vip->node, "protocol");
+	const struct sl_node *how = sl_node_good(pool->forward.node, "client-address");
+
+	if (protocol == NULL || vip->protocol != PROTOCOL_UDP || how == NULL ||
+	    pool->forward.client_address == SL_CLIENT_ADDRESS_NONE)
+		return;
+	sl_diag_error(diag, &protocol->span,
+	              "protocol udp, but pool \"%.64s\" has client-address %s on line %u, which "
+	              "is for tcp",
+	              pool->node->key->text, how->text, how->span.line + 1);
+}
+
 // What is not measured has no load that could be compared.
 static void check_measured(const struct raw_vip *vip, const struct raw_pool *pool,
                            struct sl_diag_list *diag)
@@ -300,6 +316,13 @@ static void check_syn_cookies(const struct raw_vip *vip, const struct raw_pool *
 		              "syn-cookies need nat or fullnat: pool \"%.64s\" answers clients "
 		              "directly, where nobody could correct its sequence numbers",
 		              pool->node->key->text);
+	else if (pool->forward.client_address == SL_CLIENT_ADDRESS_PROXY_V2)
+		sl_diag_error(
+			diag, &node->span,
+			"syn-cookies cannot go with client-address proxy-v2 of pool \"%.64s\": a "
+			"server that speaks first would wait for the header, its client for the "
+		        "server",
+			pool->node->key->text);
 }
 
 int sl_check_vips(struct raw_pools_file *file, struct sl_diag_list *diag)
@@ -314,6 +337,7 @@ int sl_check_vips(struct raw_pools_file *file, struct sl_diag_list *diag)
 		check_persistence(&vips[i], diag);
 		if (vips[i].pool_number != UINT32_MAX) {
 			check_family(&vips[i], &pools[vips[i].pool_number], diag);
+			check_client_address(&vips[i], &pools[vips[i].pool_number], diag);
 			check_measured(&vips[i], &pools[vips[i].pool_number], diag);
 			sl_check_quic_vip(&vips[i], &pools[vips[i].pool_number], diag);
 			check_syn_cookies(&vips[i], &pools[vips[i].pool_number], diag);

@@ -107,8 +107,9 @@ struct raw_backend {
 
 struct raw_forward {
 	const struct sl_node *node;
-	uint64_t mode;      // enum sl_forward
-	uint64_t mtu_guard; // enum sl_mtu_guard
+	uint64_t mode;           // enum sl_forward
+	uint64_t mtu_guard;      // enum sl_mtu_guard
+	uint64_t client_address; // enum sl_client_address
 };
 
 struct raw_adaptive {

@@ -17,6 +17,7 @@
 static const char *const protocols[] = {"tcp", "udp", NULL};
 static const char *const forwards[] = {"nat", "fullnat", "dsr-l2", "dsr-ipip", "dsr-gue", NULL};
 static const char *const mtu_guards[] = {"both", "clamp-mss", "too-big", NULL};
+static const char *const client_addresses[] = {"none", "proxy-v2", "toa", NULL};
 static const char *const balances[] = {"weighted", "least-connections", "maglev", "adaptive", NULL};
 static const char *const affinities[] = {"none", "source", "flow", "quic-cid", NULL};
 static const char *const syn_cookies[] = {"off", "auto", "always", NULL};
@@ -29,10 +30,11 @@ static const char *const hugepages[] = {"auto", "never", NULL};
 static const char *const rss_sides[] = {"auto", "source", "destination", "off", NULL};
 static const char *const port_modes[] = {"shared", "dedicated", NULL};
 
-#define ONLY_HTTP   (1u << SL_PROBE_HTTP)
-#define ONLY_KSERVE (1u << SL_PROBE_KSERVE)
-#define ONLY_GRPC   (1u << SL_PROBE_GRPC)
-#define ONLY_TUNNEL (1u << SL_FORWARD_DSR_IPIP | 1u << SL_FORWARD_DSR_GUE)
+#define ONLY_HTTP    (1u << SL_PROBE_HTTP)
+#define ONLY_KSERVE  (1u << SL_PROBE_KSERVE)
+#define ONLY_GRPC    (1u << SL_PROBE_GRPC)
+#define ONLY_FULLNAT (1u << SL_FORWARD_FULLNAT)
+#define ONLY_TUNNEL  (1u << SL_FORWARD_DSR_IPIP | 1u << SL_FORWARD_DSR_GUE)
 
 // The same five keys in defaults.probe and in every probe. Default of the idle time of TCP is
 // RFC 5382 REQ-5 (2 h 4 min), of UDP RFC 4787 REQ-5 (5 min).
@@ -209,6 +211,12 @@ static const struct sl_schema_key forward_keys[] = {
          .default_text = "both", .only_for = ONLY_TUNNEL,
          .doc = "dsr-ipip and dsr-gue only; against packets that encapsulation makes longer than "
                 "the port's mtu: clamp-mss lowers the MSS of SYNs, too-big tells senders by ICMP"},
+	{"client-address", SL_VALUE_WORD, false, AT(raw_forward, client_address),
+         .words = client_addresses, .default_text = "none", .only_for = ONLY_FULLNAT,
+         .doc = "fullnat over TCP only; how backends learn who the client is: proxy-v2 puts a "
+                "PROXY header before the first byte (HTTP and gRPC probes of the same port have "
+                "one "
+                "of version 1), toa an option of kind 254 into the first packets"},
 };
 OBJECT(forward_object, "forward", forward_keys, "mode");
 

@@ -232,6 +232,9 @@ static void pool_compare(struct sl_diff *diff, const struct side *a, const struc
 	             sl_name_of_forward(pb->forward));
 	word_changed(diff, what, "forward.mtu-guard", sl_name_of_mtu_guard(pa->mtu_guard),
 	             sl_name_of_mtu_guard(pb->mtu_guard));
+	word_changed(diff, what, "forward.client-address",
+	             sl_name_of_client_address(pa->client_address),
+	             sl_name_of_client_address(pb->client_address));
 	word_changed(diff, what, "balance", sl_name_of_balance(pa->balance),
 	             sl_name_of_balance(pb->balance));
 	word_changed(diff, what, "adaptive", sl_name_of_adaptive(pa->adaptive),

@@ -17,6 +17,7 @@ struct sl_model_probe {
 	uint8_t rise; // successes to come up
 	uint8_t fall; // failures to go down
 	uint8_t jitter_percent;
+	bool has_proxy_header;  // but for tcp: the backend's own port reads one first
 	uint16_t port;          // host order; 0 = the backend's
 	uint16_t expect_status; // http; 0 = any 2xx
 	uint32_t interval_ms;
@@ -48,6 +49,7 @@ struct sl_model_pool {
 	uint64_t id;
 	uint8_t forward;        // enum sl_forward
 	uint8_t mtu_guard;      // enum sl_mtu_guard
+	uint8_t client_address; // enum sl_client_address
 	uint8_t balance;        // enum sl_balance
 	uint8_t adaptive;       // enum sl_adaptive_mode
 	uint32_t latency_probe; // number within the pool's probes; UINT32_MAX = none

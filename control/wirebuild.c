@@ -73,6 +73,7 @@ static struct sl_wire_pool *put_pools(const struct sl_model *model, struct sl_wi
 			.forward = pool->forward,
 			.balance = pool->balance,
 			.mtu_guard = pool->mtu_guard,
+			.client_address = pool->client_address,
 		};
 	}
 	return row;

@@ -323,6 +323,8 @@ void sl_forward_icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		leave_as_it_is(fw, pkt, flow);
 		return;
 	}
+	if (flow->flags & SL_FLOW_IS_SPLICED)
+		sl_forward_splice_quote(pkt, flow, dir);
 	if (flow->flags & SL_FLOW_IS_TRANSLATED) {
 		sl_forward_translate_error(fw, pkt, flow, dir);
 		return;

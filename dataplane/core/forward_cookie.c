@@ -55,6 +55,7 @@ static void open_proven(struct sl_forwarder *fw, struct sl_pkt *pkt, const struc
 	sl_stat_add(&fw->vip_stats[vip->slot].cookies_good, 1);
 	sl_forward_hit(fw, pkt, flow, SL_DIR_C2S);
 	flow->flags |= SL_FLOW_IS_SPLICED;
+	flow->splice |= SL_SPLICE_DELTA;
 	flow->s2c_delta = cookie; // less the backend's number, once that is known
 	sl_flow_set_state(fw->flows, flow, SL_FLOW_PROVEN, fw->now);
 }

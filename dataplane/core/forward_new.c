@@ -92,6 +92,8 @@ static struct sl_flow *make_flow(struct sl_forwarder *fw, struct sl_pkt *pkt,
 		return NULL;
 	}
 	flow->client_hop = SL_NEIGH_NONE;
+	if (!(flow->flags & SL_FLOW_IS_DSR) && pkt->kind == SL_PKT_TCP && is_syn(pkt))
+		sl_forward_splice_start(flow, pool, pkt->is_v6);
 	if (port_pool != SL_LOCALPORT_NONE)
 		sl_forward_hold_port(fw, flow, port_pool);
 	if (vip->is_measured && fw->measure != NULL && pkt->kind == SL_PKT_TCP) {

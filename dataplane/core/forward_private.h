@@ -106,6 +106,18 @@ void sl_forward_translate_error(struct sl_forwarder *fw, struct sl_pkt *pkt, str
 bool sl_forward_splice(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
                        enum sl_dir dir);
 
+// A new flow that is rewritten, made by a SYN: how its backend is told who the client is.
+void sl_forward_splice_start(struct sl_flow *flow, const struct sl_snap_pool *pool, bool is_v6);
+
+// An ICMP error about a packet of such a flow, dir that of the flow which the quote turned round
+// has: the quoted numbers become those of who is told.
+void sl_forward_splice_quote(struct sl_pkt *pkt, const struct sl_flow *flow, enum sl_dir dir);
+
+// The packet is too long for what is ahead of it: its sender, the client, is told if that is
+// allowed. mtu_bytes: of an IP packet as the client sends it.
+void sl_forward_refuse_too_big(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
+                               uint16_t mtu_bytes);
+
 // forward.c: the next hop's port needs care (links.h), or its MAC is not known.
 void sl_forward_leave_with_care(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_neigh *row,
                                 uint64_t word);

@@ -42,17 +42,16 @@ static bool find_tunnel(const struct sl_forwarder *fw, const struct sl_snap_back
 }
 
 // The packet counts as dropped and the error as made here, so that the sums stay right.
-static void refuse_too_big(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
-                           const struct tunnel *tunnel)
+void sl_forward_refuse_too_big(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
+                               uint16_t mtu_bytes)
 {
-	if (tunnel->mtu_guard == SL_MTU_GUARD_CLAMP_MSS || !sl_toobig_is_allowed(pkt) ||
-	    !sl_toobig_take(&fw->too_bigs, fw->now)) {
+	if (!sl_toobig_is_allowed(pkt) || !sl_toobig_take(&fw->too_bigs, fw->now)) {
 		sl_forward_drop(pkt, SL_DROP_TOO_BIG);
 		return;
 	}
 	sl_stat_add(&fw->stats->drops[SL_DROP_TOO_BIG], 1);
 	sl_stat_add(&fw->stats->generated_pkts, 1);
-	sl_toobig_make(pkt, tunnel->inner_mtu_bytes);
+	sl_toobig_make(pkt, mtu_bytes);
 	if (flow != NULL)
 		sl_forward_leave_to_client(fw, pkt, flow);
 	else
@@ -72,7 +71,10 @@ static void enter(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *f
 		return;
 	}
 	if (sl_encap_inner_bytes(pkt) > tunnel->inner_mtu_bytes) {
-		refuse_too_big(fw, pkt, flow, tunnel);
+		if (tunnel->mtu_guard == SL_MTU_GUARD_CLAMP_MSS)
+			sl_forward_drop(pkt, SL_DROP_TOO_BIG);
+		else
+			sl_forward_refuse_too_big(fw, pkt, flow, tunnel->inner_mtu_bytes);
 		return;
 	}
 	sl_rewrite_ttl(pkt);

@@ -311,6 +311,7 @@ static int fill_pools(struct store *s, const struct sl_snap_inputs *in)
 			.forward = row->forward,
 			.balance = row->balance,
 			.mtu_guard = row->mtu_guard,
+			.client_address = row->client_address,
 			.tcp_idle_ticks = ticks_of(row->tcp_idle_s),
 			.udp_idle_ticks = ticks_of(row->udp_idle_s),
 			.limit_flows = row->limit_flows,

@@ -40,7 +40,8 @@ struct sl_snap_pool {
 	uint8_t forward;
 	uint8_t balance;
 	uint8_t mtu_guard;
-	bool has_capacity; // some backend has weight
+	uint8_t client_address; // enum sl_client_address
+	bool has_capacity;      // some backend has weight
 	uint32_t tcp_idle_ticks;
 	uint32_t udp_idle_ticks;
 	uint32_t limit_flows;

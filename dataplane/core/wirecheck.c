@@ -240,6 +240,14 @@ static enum sl_ipc_status check_pool(const struct sl_wire_header *h, uint32_t ro
 		return wire_refuse(why, SL_IPC_INVALID,
 		                   "pool row %u: mtu_guard %u, but forward %u makes nothing longer",
 		                   row, p->mtu_guard, p->forward);
+	if (p->client_address >= SL_CLIENT_ADDRESS_COUNT)
+		return wire_refuse(why, SL_IPC_MALFORMED,
+		                   "pool row %u: client_address %u is unknown", row,
+		                   p->client_address);
+	if (p->client_address != 0 && p->forward != SL_FORWARD_FULLNAT)
+		return wire_refuse(why, SL_IPC_INVALID,
+		                   "pool row %u: client_address %u, but forward %u is not fullnat",
+		                   row, p->client_address, p->forward);
 	if (!is_zero(p->zero, sizeof(p->zero)))
 		return wire_refuse(why, SL_IPC_MALFORMED, "pool row %u: zero bytes are set", row);
 	*next_backend += p->n_backends;

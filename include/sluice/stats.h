@@ -44,7 +44,8 @@ struct sl_stats_worker {
 	sl_stat idle_cycles;
 	sl_stat epoch;        // snapshot in use
 	sl_stat heartbeat_ns; // CLOCK_MONOTONIC, at least each 100 ms
-	sl_stat spare[3];
+	sl_stat untold_pkts;  // sent without the client's address: no room for the TOA option
+	sl_stat spare[2];
 	// --- persistence (core/persist.h), of new flows and of clients ---
 	alignas(64) sl_stat persist_followed; // went where the client's last one had gone
 	sl_stat persist_repicked;             // that backend takes no more flows now

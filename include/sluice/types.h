@@ -71,6 +71,14 @@ enum sl_mtu_guard {
 	SL_MTU_GUARD_COUNT
 };
 
+// How the backends of a fullnat pool learn the addresses of TCP clients.
+enum sl_client_address {
+	SL_CLIENT_ADDRESS_NONE,
+	SL_CLIENT_ADDRESS_PROXY_V2, // a header before the first byte of the stream
+	SL_CLIENT_ADDRESS_TOA,      // a TCP option in the first packets
+	SL_CLIENT_ADDRESS_COUNT
+};
+
 #define SL_MTU_DEFAULT_BYTES 1500 // of a port: IP packet, without Ethernet header and VLAN tags
 // An IPv6 packet of 1280 bytes, which nobody may refuse, and the longest tunnel header fit.
 #define SL_MTU_MIN_BYTES   1332

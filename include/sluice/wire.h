@@ -73,7 +73,8 @@ struct sl_wire_pool {
 	uint8_t forward;                // enum sl_forward
 	uint8_t balance;                // enum sl_balance
 	uint8_t mtu_guard;              // enum sl_mtu_guard; 0 unless forward is a tunnel
-	uint8_t zero[5];
+	uint8_t client_address;         // enum sl_client_address; 0 unless forward is fullnat
+	uint8_t zero[4];
 };
 _Static_assert(sizeof(struct sl_wire_pool) == 40, "wire layout");
 

@@ -46,6 +46,7 @@ static void fill_pool(struct sl_wire_pool *row, struct sl_wire_backend *backends
 	row->forward = pool->forward;
 	row->balance = pool->balance;
 	row->mtu_guard = pool->mtu_guard;
+	row->client_address = pool->client_address;
 	for (uint32_t i = 0; i < pool->n_backends; i++) {
 		struct sl_wire_backend *be = &backends[first + i];
 

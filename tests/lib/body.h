@@ -30,6 +30,7 @@ struct sl_body_pool {
 	struct sl_wire_quic quics[2]; // their pool is filled in
 	uint32_t n_quics;             // server ids of backends are then n, ..., 2, 1
 	uint8_t mtu_guard;
+	uint8_t client_address;
 };
 
 struct sl_body_vip {

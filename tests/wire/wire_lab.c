@@ -164,10 +164,13 @@ static int write_pool(const struct sl_lab *lab, char *text, size_t n_bytes, bool
 {
 	const struct sl_lab_spec *spec = &lab->spec;
 	bool is_to_v6 = is_v6 != spec->is_crossed;
+	bool has_address = is_tcp && spec->client_address != NULL;
 	int n;
 
-	n = snprintf(text, n_bytes, "  %s%d:\n    forward: {mode: %s}\n    balance: %s\n",
-	             is_tcp ? "tcp" : "udp", is_v6 ? 6 : 4, spec->forward, spec->balance);
+	n = snprintf(text, n_bytes, "  %s%d:\n    forward: {mode: %s%s%s}\n    balance: %s\n",
+	             is_tcp ? "tcp" : "udp", is_v6 ? 6 : 4, spec->forward,
+	             has_address ? ", client-address: " : "",
+	             has_address ? spec->client_address : "", spec->balance);
 	if (is_tcp && spec->probes != NULL)
 		n += snprintf(text + n, n_bytes - (size_t)n, "    probes: %s\n", spec->probes);
 	if (spec->pool_keys[!is_tcp] != NULL)

@@ -345,11 +345,12 @@ static void draw_pool(const json_t *pool)
 	json_t *backend;
 	size_t i;
 
-	printf("pool %s  %s  %s  adaptive %s  epoch %.0f  %.0f/%.0f up  panic %s\n",
+	printf("pool %s  %s  client-address %s  %s  adaptive %s  epoch %.0f  %.0f/%.0f up  panic "
+	       "%s\n",
 	       sl_cli_text_of(pool, "name"), sl_cli_text_of(pool, "forward"),
-	       sl_cli_text_of(pool, "balance"), sl_cli_text_of(pool, "adaptive"),
-	       sl_cli_number_of(pool, "epoch"), sl_cli_number_of(pool, "backends_up"),
-	       sl_cli_number_of(pool, "backends_total"),
+	       sl_cli_text_of(pool, "client_address"), sl_cli_text_of(pool, "balance"),
+	       sl_cli_text_of(pool, "adaptive"), sl_cli_number_of(pool, "epoch"),
+	       sl_cli_number_of(pool, "backends_up"), sl_cli_number_of(pool, "backends_total"),
 	       json_is_true(json_object_get(pool, "in_panic")) ? "yes" : "no");
 	json_array_foreach(backends, i, backend)
 	{

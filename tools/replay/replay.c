@@ -133,7 +133,6 @@ static int worker_new(struct sl_replay *rp, uint32_t index, uint64_t seed)
 		.port_stats = w->port_stats,
 		.port_macs = (const uint8_t(*)[6])rp->macs,
 		.steer_seed = seed,
-		.now = params.now,
 		.now_ns = rp->now_ns,
 		.cookie_key = sl_syncookie_key(&params.key),
 	};

@@ -217,11 +217,16 @@ END_TEST
 	X(backend_without_pool, CONFIG, MALFORMED, "no pool", b->pools[2].n_backends = 1)          \
 	X(forward_unknown, CONFIG, MALFORMED, "forward", b->pools[0].forward = SL_FORWARD_COUNT)   \
 	X(balance_unknown, CONFIG, MALFORMED, "balance", b->pools[0].balance = SL_BALANCE_COUNT)   \
-	X(pool_zero_set, CONFIG, MALFORMED, "pool row 2: zero", b->pools[2].zero[4] = 1)           \
+	X(pool_zero_set, CONFIG, MALFORMED, "pool row 2: zero", b->pools[2].zero[3] = 1)           \
 	X(mtu_guard_unknown, CONFIG, MALFORMED, "mtu_guard",                                       \
 	  b->pools[0].mtu_guard = SL_MTU_GUARD_COUNT)                                              \
 	X(mtu_guard_without_tunnel, CONFIG, INVALID, "mtu_guard",                                  \
 	  b->pools[1].mtu_guard = SL_MTU_GUARD_CLAMP_MSS)                                          \
+	X(client_address_unknown, CONFIG, MALFORMED, "client_address",                             \
+	  b->pools[0].forward = SL_FORWARD_FULLNAT;                                                \
+	  b->pools[0].client_address = SL_CLIENT_ADDRESS_COUNT)                                    \
+	X(client_address_without_fullnat, CONFIG, INVALID, "client_address",                       \
+	  b->pools[1].client_address = SL_CLIENT_ADDRESS_TOA)                                      \
 	X(pool_twice, CONFIG, INVALID, "two pools", b->pools[2].id = b->pools[0].id)               \
 	X(backend_id_0, CONFIG, MALFORMED, "backend row 6: id", b->backends[6].id = 0)             \
 	X(backend_of_other_pool, CONFIG, MALFORMED, "run of", b->backends[2].pool = 0)             \
