@@ -17,7 +17,7 @@
 static const char *const protocols[] = {"tcp", "udp", NULL};
 static const char *const forwards[] = {"nat", "fullnat", "dsr-l2", "dsr-ipip", "dsr-gue", NULL};
 static const char *const mtu_guards[] = {"both", "clamp-mss", "too-big", NULL};
-static const char *const balances[] = {"weighted", "least-connections", "maglev", NULL};
+static const char *const balances[] = {"weighted", "least-connections", "maglev", "adaptive", NULL};
 static const char *const affinities[] = {"none", "source", "flow", "quic-cid", NULL};
 static const char *const switches[] = {"off", "on", NULL};
 static const char *const adaptives[] = {"off", "shadow", "enforce", NULL};
@@ -25,6 +25,7 @@ static const char *const probe_types[] = {"tcp", "http", "kserve", "grpc", NULL}
 static const char *const states[] = {"ready", "drain", "maint", NULL};
 static const char *const idles[] = {"poll", "sleep", NULL};
 static const char *const hugepages[] = {"auto", "never", NULL};
+static const char *const rss_sides[] = {"auto", "source", "destination", "off", NULL};
 static const char *const port_modes[] = {"shared", "dedicated", NULL};
 
 #define ONLY_HTTP   (1u << SL_PROBE_HTTP)
@@ -193,9 +194,11 @@ OBJECT(backend_object, "backend", backend_keys, NULL);
 static const struct sl_schema_key forward_keys[] = {
 	{"mode", SL_VALUE_WORD, true, AT(raw_forward, mode), .words = forwards,
          .default_text = "nat",
-         .doc = "nat keeps the client's address; fullnat replaces it by ours; dsr-l2 changes the "
-                "destination MAC alone, dsr-ipip and dsr-gue put the packet inside another one "
-                "(IP in IP, GUE on UDP port 6080), and replies bypass Sluice"},
+         .doc = "nat keeps the client's address; fullnat replaces it by ours, and the backend may "
+                "be "
+                "of the other IP version; dsr-l2 changes the destination MAC alone, dsr-ipip and "
+                "dsr-gue put the packet inside another one (IP in IP, GUE on UDP port 6080), and "
+                "replies bypass Sluice"},
 	{"mtu-guard", SL_VALUE_WORD, false, AT(raw_forward, mtu_guard), .words = mtu_guards,
          .default_text = "both", .only_for = ONLY_TUNNEL,
          .doc = "dsr-ipip and dsr-gue only; against packets that encapsulation makes longer than "
@@ -244,7 +247,9 @@ static const struct sl_schema_key pool_keys[] = {
          .doc = "how packets get to the backends"},
 	{"balance", SL_VALUE_WORD, .offset = AT(raw_pool, balance),
          .default_text = "least-connections", .words = balances,
-         .doc = "how a backend is picked for a new flow"},
+         .doc = "how a backend is picked for a new flow; adaptive is least-connections over what "
+                "flows are worth: streaming or waiting ones count as one, idle ones an eighth, and "
+                "bytes asked and not answered yet count too; its VIPs are tcp and measured"},
 	{"adaptive", SL_VALUE_MAP, .offset = AT(raw_pool, adaptive), .object = &adaptive_object,
          .doc = "weights that follow live latency"},
 	{"probes", SL_VALUE_NAMED, .offset = AT(raw_pool, probes), .max = 16, .item = &probe_item,
@@ -318,6 +323,10 @@ static const struct sl_schema_key port_keys[] = {
          SL_MTU_MAX_BYTES, "1500",
          .doc = "longest IP packet the port sends and receives, bytes; the interface itself is "
                 "raised to it where it is lower; af_xdp takes no more than 1766"},
+	{"rss", SL_VALUE_WORD, false, AT(raw_port, rss), .default_text = "auto", .words = rss_sides,
+         .doc = "with several workers, which side of received packets is the client's, so that the "
+                "NIC gives requests and replies to one worker; auto: source where a default route "
+                "leads, else destination. No effect on devices without programmable RSS"},
 	ADDRESSES_KEY(raw_port),
 	{"vlans", SL_VALUE_LIST, false, AT(raw_port, vlans), 1, SL_MAX_PORTS - 1,
          .item = &vlan_item, .item_bytes = sizeof(struct raw_vlan),

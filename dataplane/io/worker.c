@@ -129,6 +129,9 @@ static void obey(struct sl_worker *worker, struct sl_pkt *pkt)
 		free_counted(m, worker->stats->drops, pkt->drop);
 		break;
 	case SL_VERDICT_HANDOFF:
+		sl_stat_add(&sl_stats_port_at(worker->io->stats, worker->index, pkt->in_port)
+		                     ->handed_pkts,
+		            1);
 		hand(worker, pkt->owner, m);
 		break;
 	default: // SLOW, RESOLVE
@@ -408,8 +411,10 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 			sl_localport_init(worker->port_memory, worker->port_bytes, &port_params),
 		.routes = params->routes,
 		.links = io->links,
+		.rss = io->ports->has_rss ? &io->ports->rss : NULL,
 		.neighs = params->neighs,
 		.others_load = params->others_load,
+		.others_units = params->others_units,
 		.others_vip_load = params->others_vip_load,
 		.limits = params->limits,
 		.persist = params->persist,
@@ -419,6 +424,7 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 		.own_vip_load = worker->loads + 2 * SL_MAX_BACKENDS,
 		.port_macs = (const uint8_t(*)[6])io->ports->macs,
 		.steer_seed = params->steer_seed,
+		.now = flow_params.now,
 	};
 	if (worker->fw.flows == NULL || worker->fw.local_ports == NULL)
 		goto err;

@@ -282,7 +282,7 @@ START_TEST(tunnels_and_fullnat_lead_to_backends_of_the_other_family)
 		"  - { name: b, address: \"2001:db8::1\", ports: [443], pool: p }\n"
 		"pools: { p: { forward: { mode: fullnat }, backends: [\n"
 		"  { name: x, address: \"10.0.0.1:80\" }, { name: y, address: \"[fd00::1]:80\" }] "
-	        "} }\n"));
+		"} }\n"));
 	sl_model_free(test_pools_model(
 		"version: 1\nvips:\n"
 		"  - { name: a, address: 203.0.113.1, ports: [443], pool: p }\n"
