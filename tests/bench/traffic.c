@@ -213,7 +213,7 @@ static bool is_crafted(const struct sl_packet_spec *spec, enum bench_flood flood
 	                               .dport_be = htons(spec->dport),
 	                               .proto = spec->proto};
 	const struct flow_key_v4 key = flow_key_v4(&tuple);
-	uint64_t hash = 0;
+	uint64_t hash = 0; // any will do
 
 	if (flood == BENCH_FLOOD_SIPHASH)
 		hash = sl_siphash13(&guessed, &key, sizeof(key));
@@ -225,21 +225,20 @@ static bool is_crafted(const struct sl_packet_spec *spec, enum bench_flood flood
 struct sl_packet_spec bench_traffic_flood(const struct bench_traffic *traffic,
                                           enum bench_flood flood, uint64_t *tried)
 {
-	struct sl_packet_spec spec;
+	struct sl_packet_spec spec =
+		bench_traffic_from_client(traffic, FLOOD_FIRST + (uint32_t)++ * tried, SL_TCP_SYN);
 	uint32_t crcs[256] = {0};
 
 	if (flood == BENCH_FLOOD_CRC)
 		crc_table(crcs);
-	do {
+	while (flood != BENCH_FLOOD_HOSTS) {
 		const uint64_t random = sl_mix64(++*tried);
 
-		spec = bench_traffic_from_client(traffic, FLOOD_FIRST + (uint32_t)*tried,
-		                                 SL_TCP_SYN);
-		if (flood == BENCH_FLOOD_HOSTS)
-			break;
 		spec.src = sl_ip_from_v4(htonl(CLIENTS_FIRST + (uint32_t)(random & FLOOD_HOSTS)));
 		spec.sport = (uint16_t)(1024 + (random >> 32) % 64000);
-	} while (!is_crafted(&spec, flood, crcs));
+		if (is_crafted(&spec, flood, crcs))
+			break;
+	}
 	return spec;
 }
 
