@@ -190,6 +190,9 @@ static struct sl_wire_header *make_body(const struct plant *plant, uint16_t vari
 		pools[i] = make_pool(p, variant, extra);
 		rows[2 * i] = make_vip(vips[p], 2 * i, extra);
 		rows[2 * i + 1] = make_vip(vips[p], 2 * i + 1, extra);
+		if ((variant & 0x8000) && !sl_forward_is_dsr(pools[i].forward))
+			rows[2 * i].syn_cookies =
+				(uint8_t)(SL_SYN_COOKIES_AUTO + (variant + i) % 2);
 	}
 	return sl_body_config(
 		&(struct sl_body_spec){.generation = plant->epoch,
