@@ -132,8 +132,6 @@ static int worker_new(struct sl_replay *rp, uint32_t index, uint64_t seed)
 		.port_stats = w->port_stats,
 		.port_macs = (const uint8_t(*)[6])rp->macs,
 		.steer_seed = seed,
-		.now = params.now,
-		.now_ns = rp->now_ns,
 	};
 	if (w->fw.flows == NULL || w->fw.local_ports == NULL)
 		return -EINVAL;
