@@ -261,7 +261,8 @@ static json_t *view_vip(struct sl_daemon *daemon, const struct sl_model_vip *vip
 
 	sl_stats_reader_vip(daemon->stats, vip->id, &totals, &rate_per_s);
 	return json_pack(
-		"{s:s, s:s, s:o, s:s, s:s, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
+		"{s:s, s:s, s:o, s:s, s:s, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, "
+		"s:s, s:o, s:o}",
 		"name", vip->name, "address", sl_name_of_ip(&vip->address, address), "ports",
 		view_ports(model, vip), "protocol", sl_name_of_proto(vip->proto), "pool",
 		model->pools[vip->pool].name, "flows_new_total", integer(totals.flows_new),
@@ -270,7 +271,10 @@ static json_t *view_vip(struct sl_daemon *daemon, const struct sl_model_vip *vip
 		integer(totals.s2c_pkts), "tx_bytes_total", integer(totals.s2c_bytes),
 		"refused_total", integer(totals.refused), "flows", integer(totals.flows),
 		"denied_total", integer(totals.denied), "stateless_packets_total",
-		integer(totals.stateless_pkts), "affinity", sl_name_of_affinity(vip->affinity));
+		integer(totals.stateless_pkts), "affinity", sl_name_of_affinity(vip->affinity),
+		"syn_cookies", sl_name_of_syn_cookies(vip->syn_cookies), "syn_cookies_sent_total",
+		integer(totals.cookies_sent), "syn_cookies_good_total",
+		integer(totals.cookies_good));
 }
 
 json_t *sl_view_vips(struct sl_daemon *daemon)

@@ -144,6 +144,7 @@ static void build_vip(const struct raw_vip *raw, struct sl_model *model)
 		.proto = raw->protocol == 0 ? IPPROTO_TCP_NUMBER : IPPROTO_UDP_NUMBER,
 		.affinity = (uint8_t)raw->affinity,
 		.is_measured = raw->measure == 1 && raw->protocol == 0,
+		.syn_cookies = (uint8_t)raw->syn_cookies,
 		.limit_flows = (uint32_t)raw->limits.flows,
 		.limit_new_flows_per_s = (uint32_t)raw->limits.new_flows_per_s,
 		.source_new_flows_per_s = (uint32_t)raw->limits.source_new_flows_per_s,

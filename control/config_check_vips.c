@@ -285,6 +285,23 @@ static int check_loops(const struct raw_pools_file *file, struct sl_diag_list *d
 	return 0;
 }
 
+static void check_syn_cookies(const struct raw_vip *vip, const struct raw_pool *pool,
+                              struct sl_diag_list *diag)
+{
+	const struct sl_node *node = sl_node_good(vip->node, "syn-cookies");
+	const struct sl_node *protocol = sl_node_find(vip->node, "protocol");
+
+	if (node == NULL || vip->syn_cookies == SL_SYN_COOKIES_OFF)
+		return;
+	if (vip->protocol != 0 && (protocol == NULL || !protocol->is_bad))
+		sl_diag_error(diag, &node->span, "syn-cookies need protocol: tcp");
+	else if (sl_forward_is_dsr((unsigned int)pool->forward.mode))
+		sl_diag_error(diag, &node->span,
+		              "syn-cookies need nat or fullnat: pool \"%.64s\" answers clients "
+		              "directly, where nobody could correct its sequence numbers",
+		              pool->node->key->text);
+}
+
 int sl_check_vips(struct raw_pools_file *file, struct sl_diag_list *diag)
 {
 	const struct raw_vip *vips = file->vips.items;
@@ -299,6 +316,7 @@ int sl_check_vips(struct raw_pools_file *file, struct sl_diag_list *diag)
 			check_family(&vips[i], &pools[vips[i].pool_number], diag);
 			check_measured(&vips[i], &pools[vips[i].pool_number], diag);
 			sl_check_quic_vip(&vips[i], &pools[vips[i].pool_number], diag);
+			check_syn_cookies(&vips[i], &pools[vips[i].pool_number], diag);
 		}
 	}
 	err = check_names(file, diag);

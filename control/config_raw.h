@@ -63,7 +63,8 @@ struct raw_vip {
 	uint64_t protocol;     // 0 tcp, 1 udp
 	uint64_t affinity;     // enum sl_affinity
 	struct raw_persistence persistence;
-	uint64_t measure; // 0 off, 1 on
+	uint64_t measure;     // 0 off, 1 on
+	uint64_t syn_cookies; // enum sl_syn_cookies
 	struct raw_vip_limits limits;
 	struct raw_list allow, deny; // struct raw_prefix
 	const char *pool;

@@ -19,6 +19,7 @@ static const char *const forwards[] = {"nat", "fullnat", "dsr-l2", "dsr-ipip", "
 static const char *const mtu_guards[] = {"both", "clamp-mss", "too-big", NULL};
 static const char *const balances[] = {"weighted", "least-connections", "maglev", "adaptive", NULL};
 static const char *const affinities[] = {"none", "source", "flow", "quic-cid", NULL};
+static const char *const syn_cookies[] = {"off", "auto", "always", NULL};
 static const char *const switches[] = {"off", "on", NULL};
 static const char *const adaptives[] = {"off", "shadow", "enforce", NULL};
 static const char *const probe_types[] = {"tcp", "http", "kserve", "grpc", NULL};
@@ -144,6 +145,11 @@ static const struct sl_schema_key vip_keys[] = {
          .doc = "tcp: follow requests and answers in what passes, for time to first token, time "
                 "per "
                 "token and load of each backend; off costs nothing and shows nothing"},
+	{"syn-cookies", SL_VALUE_WORD, false, AT(raw_vip, syn_cookies), .default_text = "off",
+         .words = syn_cookies,
+         .doc = "tcp over nat or fullnat: answer SYNs by SYN cookie and ask the backend only when "
+                "the client has shown its address; auto, while unconfirmed flows take a quarter of "
+                "a worker's table; connections made so have no window scaling and no timestamps"},
 	{"limits", SL_VALUE_MAP, .offset = AT(raw_vip, limits), .object = &vip_limits_object,
          .doc = "bounds of the VIP as a whole and of each source"},
 	{"allow", SL_VALUE_LIST, false, AT(raw_vip, allow), 1, 1024, .item = &client_prefix_item,
@@ -194,9 +200,11 @@ OBJECT(backend_object, "backend", backend_keys, NULL);
 static const struct sl_schema_key forward_keys[] = {
 	{"mode", SL_VALUE_WORD, true, AT(raw_forward, mode), .words = forwards,
          .default_text = "nat",
-         .doc = "nat keeps the client's address; fullnat replaces it by ours; dsr-l2 changes the "
-                "destination MAC alone, dsr-ipip and dsr-gue put the packet inside another one "
-                "(IP in IP, GUE on UDP port 6080), and replies bypass Sluice"},
+         .doc = "nat keeps the client's address; fullnat replaces it by ours, and the backend may "
+                "be "
+                "of the other IP version; dsr-l2 changes the destination MAC alone, dsr-ipip and "
+                "dsr-gue put the packet inside another one (IP in IP, GUE on UDP port 6080), and "
+                "replies bypass Sluice"},
 	{"mtu-guard", SL_VALUE_WORD, false, AT(raw_forward, mtu_guard), .words = mtu_guards,
          .default_text = "both", .only_for = ONLY_TUNNEL,
          .doc = "dsr-ipip and dsr-gue only; against packets that encapsulation makes longer than "

@@ -161,6 +161,8 @@ static void vip_compare(struct sl_diff *diff, const struct side *a, const struct
 	             sl_name_of_affinity(vb->affinity));
 	number_changed(diff, what, "persistence.timeout", va->persist_s, vb->persist_s);
 	number_changed(diff, what, "persistence.prefix", va->persist_bits, vb->persist_bits);
+	word_changed(diff, what, "syn-cookies", sl_name_of_syn_cookies(va->syn_cookies),
+	             sl_name_of_syn_cookies(vb->syn_cookies));
 	word_changed(diff, what, "measure", va->is_measured ? "on" : "off",
 	             vb->is_measured ? "on" : "off");
 	number_changed(diff, what, "limits.flows", va->limit_flows, vb->limit_flows);

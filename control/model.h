@@ -66,6 +66,7 @@ struct sl_model_vip {
 	uint8_t proto;
 	uint8_t affinity; // enum sl_affinity
 	bool is_measured;
+	uint8_t syn_cookies;                                                 // enum sl_syn_cookies
 	uint32_t limit_flows, limit_new_flows_per_s, source_new_flows_per_s; // 0 = none
 	uint32_t persist_s;                                                  // 0 = none
 	uint8_t persist_bits;

@@ -52,6 +52,15 @@ const char *sl_name_of_affinity(unsigned int affinity)
 	return PICK(words, affinity);
 }
 
+const char *sl_name_of_syn_cookies(unsigned int mode)
+{
+	static const char *const words[] = {[SL_SYN_COOKIES_OFF] = "off",
+	                                    [SL_SYN_COOKIES_AUTO] = "auto",
+	                                    [SL_SYN_COOKIES_ALWAYS] = "always"};
+
+	return PICK(words, mode);
+}
+
 const char *sl_name_of_adaptive(unsigned int mode)
 {
 	static const char *const words[] = {[SL_ADAPTIVE_OFF] = "off",

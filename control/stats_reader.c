@@ -7,10 +7,10 @@
 #include "sluice/units.h"
 
 // Both kinds of row are arrays of sl_stat; a table treats them alike, as columns of numbers.
-#define MAX_COLUMNS 9
+#define MAX_COLUMNS 11
 
 enum backend_column { BE_FLOWS_ACTIVE, BE_FLOWS_NEW, BE_COLUMNS = 8 };
-enum vip_column { VIP_FLOWS_NEW, VIP_FLOWS = 6, VIP_COLUMNS = 9 };
+enum vip_column { VIP_FLOWS_NEW, VIP_FLOWS = 6, VIP_COLUMNS = 11 };
 
 struct slot {
 	uint64_t id;
@@ -301,6 +301,8 @@ void sl_stats_reader_vip(struct sl_stats_reader *reader, uint64_t id, struct sl_
 		.flows = sums[VIP_FLOWS],
 		.denied = sums[7],
 		.stateless_pkts = sums[8],
+		.cookies_sent = sums[9],
+		.cookies_good = sums[10],
 	};
 }
 

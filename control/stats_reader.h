@@ -22,6 +22,7 @@ struct sl_vip_totals {
 	uint64_t flows_new;
 	uint64_t c2s_pkts, c2s_bytes, s2c_pkts, s2c_bytes;
 	uint64_t refused, flows, denied, stateless_pkts;
+	uint64_t cookies_sent, cookies_good;
 };
 
 struct sl_port_totals {

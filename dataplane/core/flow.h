@@ -161,6 +161,7 @@ uint32_t sl_flow_timeout_ticks(const struct sl_flow *flow);
 uint32_t sl_flow_expire(struct sl_flow_table *ft, uint32_t now, uint32_t budget);
 
 uint32_t sl_flow_count(const struct sl_flow_table *ft);
+uint32_t sl_flow_unconfirmed(const struct sl_flow_table *ft);
 uint32_t sl_flow_capacity(const struct sl_flow_table *ft);
 
 // The four tuples of a flow, for rewriting and display. Under DSR packets are not rewritten, and

@@ -3,7 +3,7 @@
 // flows (forward.c), the making of new ones (forward_new.c, forward_pick.c), tunnels
 // (forward_tunnel.c), packets for whose flow there is no room (forward_stateless.c), translation
 // between the families (forward_translate.c), connections whose ends count differently
-// (forward_splice.c).
+// (forward_splice.c), SYN cookies (forward_cookie.c).
 #ifndef SLUICE_CORE_FORWARD_PRIVATE_H
 #define SLUICE_CORE_FORWARD_PRIVATE_H
 
@@ -113,6 +113,21 @@ void sl_forward_leave_with_care(struct sl_forwarder *fw, struct sl_pkt *pkt, str
 // The same without a flow, to this backend.
 void sl_forward_into_tunnel(struct sl_forwarder *fw, struct sl_pkt *pkt,
                             const struct sl_snap_backend *be, bool is_gue);
+
+// A flow for this packet of the VIP, or NULL and a verdict: limits, pick and all.
+struct sl_flow *sl_forward_open(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                                const struct sl_snap_vip *vip);
+
+// A state in which it is no load any more.
+void sl_forward_over(struct sl_forwarder *fw, struct sl_flow *flow, uint8_t state);
+
+// forward_cookie.c: a packet without flow, for a VIP with SYN cookies. True when it was about them:
+// its verdict is set.
+bool sl_forward_cookie(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_snap_vip *vip);
+
+// A packet of a flow that is PROVEN. False when it ends here: its verdict is set.
+bool sl_forward_cookie_wait(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
+                            enum sl_dir dir);
 
 // forward_stateless.c: there is no room for a flow, so the packet goes where its hash says, if its
 // service can do without (else it is dropped as table_full).

@@ -33,9 +33,10 @@ static void shift_s2c(struct sl_pkt *pkt, const struct sl_flow *flow)
 bool sl_forward_splice(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
                        enum sl_dir dir)
 {
-	(void)fw;
 	if (pkt->kind != SL_PKT_TCP) // a later fragment has no numbers
 		return true;
+	if (flow->state == SL_FLOW_PROVEN && !sl_forward_cookie_wait(fw, pkt, flow, dir))
+		return false;
 	if (dir == SL_DIR_C2S)
 		shift_c2s(pkt, flow);
 	else

@@ -184,6 +184,7 @@ static int fill_vips(struct fixed *f, const struct sl_snap_inputs *in)
 			.persist_bits = row->persist_bits,
 			.persist_s = row->persist_s,
 			.is_measured = row->is_measured != 0,
+			.syn_cookies = row->syn_cookies,
 			.limit_flows = row->limit_flows,
 			.rate = sl_limit_rate_of(row->limit_new_flows_per_s),
 			.source_rate = sl_limit_rate_of(row->source_new_flows_per_s),

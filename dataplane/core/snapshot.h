@@ -66,7 +66,9 @@ struct sl_snap_vip {
 	uint8_t proto;
 	uint8_t affinity; // enum sl_affinity
 	uint8_t persist_bits;
-	bool is_measured;     // phases and latency of its TCP flows
+	bool is_measured;    // phases and latency of its TCP flows
+	uint8_t syn_cookies; // enum sl_syn_cookies
+	uint8_t zero[3];
 	uint32_t limit_flows; // 0 = none
 	struct sl_limit_rate rate, source_rate;
 	const struct sl_acl_range *acl;

@@ -29,6 +29,7 @@
 	X(DENIED, "denied", "the VIP's allow and deny lists keep this client out")                 \
 	X(TABLE_FULL, "table_full", "no room for a flow, and fullnat needs one; raise flows")      \
 	X(NO_PORT, "no_port", "no free local port (fullnat), or client port in use there (nat)")   \
+	X(HANDSHAKE, "handshake", "out of turn in a handshake by SYN cookie")                      \
 	X(NO_LOCAL_ADDRESS, "no_local_address",                                                    \
 	  "fullnat and tunnels need a port address of the backend's family")                       \
 	X(TOO_BIG, "too_big", "exceeds the port's mtu with its tunnel or IPv6 header")             \

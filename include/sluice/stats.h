@@ -23,7 +23,7 @@
 #include "sluice/types.h"
 
 #define SL_STATS_MAGIC   UINT64_C(0x534c555354415431) // "SLUSTAT1"
-#define SL_STATS_VERSION 2
+#define SL_STATS_VERSION 3
 
 typedef _Atomic uint64_t sl_stat; // one writer, relaxed
 
@@ -84,7 +84,9 @@ struct sl_stats_vip {
 	sl_stat flows;          // in the table now
 	sl_stat denied;         // new flows that the allow and deny lists kept out
 	sl_stat stateless_pkts; // forwarded without a flow, for want of room
-	sl_stat spare[7];
+	sl_stat cookies_sent;   // SYNs answered by us
+	sl_stat cookies_good;   // connections made of them
+	sl_stat spare[5];
 };
 
 // Local ports of fullnat towards a backend, as this worker saw them last.

@@ -97,6 +97,14 @@ enum sl_affinity {
 	SL_AFFINITY_COUNT
 };
 
+// When a SYN is answered by us, and its flow made only when its sender has proven its address.
+enum sl_syn_cookies {
+	SL_SYN_COOKIES_OFF,
+	SL_SYN_COOKIES_AUTO, // while unconfirmed flows take a quarter of the worker's table
+	SL_SYN_COOKIES_ALWAYS,
+	SL_SYN_COOKIES_COUNT
+};
+
 static inline bool sl_ip_is_v4(const struct sl_ip *ip)
 {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};

@@ -40,6 +40,7 @@ struct sl_lab_spec {
 	uint8_t n_servers;
 	uint8_t n_workers;
 	uint16_t advertised_mss; // by servers to the client, direct return only; 0 = theirs
+	const char *syn_cookies; // of the TCP services; NULL = off
 	uint16_t mtu_bytes;      // of every link and port; 0 = 1500
 	bool is_crossed;         // tunnels, fullnat: IPv4 services have IPv6 backends and back
 	// More keys, in YAML, "limits: {flows: 3}"; NULL = none. Of the VIPs tcp4, udp4, tcp6,

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "replay_private.h"
+#include "syncookie.h"
 
 #define TIMER_NS   (100 * SL_NS_PER_MS) // neigh.h wants each row looked at every 200 ms
 #define FOLD_NS    (1 * SL_NS_PER_MS)   // as often as the main core folds loads
@@ -132,6 +133,7 @@ static int worker_new(struct sl_replay *rp, uint32_t index, uint64_t seed)
 		.port_stats = w->port_stats,
 		.port_macs = (const uint8_t(*)[6])rp->macs,
 		.steer_seed = seed,
+		.cookie_key = sl_syncookie_key(&params.key),
 	};
 	if (w->fw.flows == NULL || w->fw.local_ports == NULL)
 		return -EINVAL;

@@ -139,7 +139,9 @@ END_TEST
 	X(vip_pool_unknown, CONFIG, MALFORMED, "vip row 3: pool", b->vips[3].pool = 3)             \
 	X(vip_ports_reversed, CONFIG, MALFORMED, "port_first", b->vips[1].port_first = 8010)       \
 	X(vip_protocol_unknown, CONFIG, MALFORMED, "protocol", b->vips[3].proto = 1)               \
-	X(vip_zero2_set, CONFIG, MALFORMED, "vip row 3: zero", b->vips[3].zero2 = 1)               \
+	X(vip_cookies_unknown, CONFIG, MALFORMED, "syn_cookies 3", b->vips[3].syn_cookies = 3)     \
+	X(vip_cookies_in_part, CONFIG, INVALID, "two policies", b->vips[1].syn_cookies = 1)        \
+	X(vip_zero2_set, CONFIG, MALFORMED, "vip row 3: zero", b->vips[3].zero2[2] = 1)            \
 	X(persistence_without_time, CONFIG, MALFORMED, "persistence of 0 s",                       \
 	  b->vips[3].persist_bits = 24)                                                            \
 	X(persistence_without_bits, CONFIG, MALFORMED, "for 0 bits", b->vips[3].persist_s = 60)    \
