@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "api_view.h"
+#include "sluice/dpconfig.h"
 
 #define HEARTBEAT_LATE_NS SL_NS_PER_S // the contract is 100 ms
 
@@ -34,6 +35,14 @@ static json_t *view_config(const struct sl_daemon *daemon)
 	                 daemon->error != NULL ? sl_view_text(daemon->error) : json_null());
 }
 
+static const char *rss_word(uint8_t side)
+{
+	static const char *const words[] = {
+		[SL_RSS_SOURCE] = "source", [SL_RSS_DESTINATION] = "destination"};
+
+	return side < sizeof(words) / sizeof(words[0]) && words[side] != NULL ? words[side] : "off";
+}
+
 static json_t *view_ports(const struct sl_daemon *daemon)
 {
 	const struct sl_stats_map *map = sl_stats_reader_map(daemon->stats);
@@ -44,12 +53,14 @@ static json_t *view_ports(const struct sl_daemon *daemon)
 
 		sl_stats_reader_port(daemon->stats, i, &t);
 		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
-		                        map->port_names[i], "device", map->port_devices[i],
-		                        "rx_packets_total", integer(t.rx_pkts), "rx_bytes_total",
-		                        integer(t.rx_bytes), "tx_packets_total", integer(t.tx_pkts),
-		                        "tx_bytes_total", integer(t.tx_bytes), "missed_total",
-		                        integer(t.missed), "errors_total", integer(t.errors)));
+			list, json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		                        "name", map->port_names[i], "device", map->port_devices[i],
+		                        "rss", rss_word(map->port_rss[i]), "rx_packets_total",
+		                        integer(t.rx_pkts), "rx_bytes_total", integer(t.rx_bytes),
+		                        "tx_packets_total", integer(t.tx_pkts), "tx_bytes_total",
+		                        integer(t.tx_bytes), "missed_total", integer(t.missed),
+		                        "errors_total", integer(t.errors), "handed_total",
+		                        integer(t.handed_pkts)));
 	}
 	return list;
 }

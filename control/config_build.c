@@ -229,6 +229,7 @@ static void build_port(const struct raw_port *raw, struct sl_dp_port *out)
 	copy_text(out->device, sizeof(out->device), raw->device.args);
 	out->kind = raw->device.kind;
 	out->mode = (uint8_t)raw->mode;
+	out->rss = (uint8_t)raw->rss;
 	out->mtu_bytes = (uint16_t)raw->mtu_bytes;
 	build_addresses(&raw->addresses, out);
 }

@@ -6,6 +6,8 @@
 #include "config_check.h"
 #include "config_value.h"
 
+#define PROTOCOL_UDP 1 // of the words of protocol
+
 struct pool_name {
 	const char *name;
 	uint32_t number;
@@ -94,6 +96,27 @@ static void check_family(const struct raw_vip *vip, const struct raw_pool *pool,
 	              "be of one family, or forward.mode fullnat or a tunnel",
 	              is_v4 ? "IPv4" : "IPv6", other->name != NULL ? other->name : "?",
 	              pool->node->key->text, other->node->span.line + 1, is_v4 ? "IPv6" : "IPv4");
+}
+
+// What is not measured has no load that could be compared.
+static void check_measured(const struct raw_vip *vip, const struct raw_pool *pool,
+                           struct sl_diag_list *diag)
+{
+	const struct sl_node *protocol = sl_node_good(vip->node, "protocol");
+	const struct sl_node *measure = sl_node_good(vip->node, "measure");
+
+	if (sl_node_good(pool->node, "balance") == NULL || pool->balance != SL_BALANCE_ADAPTIVE)
+		return;
+	if (protocol != NULL && vip->protocol == PROTOCOL_UDP)
+		sl_diag_error(
+			diag, &protocol->span,
+			"protocol udp, but pool \"%.64s\" has balance: adaptive, which is for tcp",
+			pool->node->key->text);
+	else if (measure != NULL && vip->measure == 0)
+		sl_diag_error(
+			diag, &measure->span,
+			"measure: off, but pool \"%.64s\" has balance: adaptive, which goes by it",
+			pool->node->key->text);
 }
 
 static void check_persistence(const struct raw_vip *vip, struct sl_diag_list *diag)
@@ -291,6 +314,7 @@ int sl_check_vips(struct raw_pools_file *file, struct sl_diag_list *diag)
 		check_persistence(&vips[i], diag);
 		if (vips[i].pool_number != UINT32_MAX) {
 			check_family(&vips[i], &pools[vips[i].pool_number], diag);
+			check_measured(&vips[i], &pools[vips[i].pool_number], diag);
 			sl_check_quic_vip(&vips[i], &pools[vips[i].pool_number], diag);
 			check_syn_cookies(&vips[i], &pools[vips[i].pool_number], diag);
 		}

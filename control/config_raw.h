@@ -172,6 +172,7 @@ struct raw_port {
 	const char *name;
 	struct raw_device device;
 	uint64_t mode; // enum sl_port_mode
+	uint64_t rss;  // enum sl_rss_side
 	uint64_t mtu_bytes;
 	struct raw_list addresses; // struct raw_prefix
 	struct raw_list vlans;     // struct raw_vlan

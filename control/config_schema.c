@@ -17,7 +17,7 @@
 static const char *const protocols[] = {"tcp", "udp", NULL};
 static const char *const forwards[] = {"nat", "fullnat", "dsr-l2", "dsr-ipip", "dsr-gue", NULL};
 static const char *const mtu_guards[] = {"both", "clamp-mss", "too-big", NULL};
-static const char *const balances[] = {"weighted", "least-connections", "maglev", NULL};
+static const char *const balances[] = {"weighted", "least-connections", "maglev", "adaptive", NULL};
 static const char *const affinities[] = {"none", "source", "flow", "quic-cid", NULL};
 static const char *const syn_cookies[] = {"off", "auto", "always", NULL};
 static const char *const switches[] = {"off", "on", NULL};
@@ -26,6 +26,7 @@ static const char *const probe_types[] = {"tcp", "http", "kserve", "grpc", NULL}
 static const char *const states[] = {"ready", "drain", "maint", NULL};
 static const char *const idles[] = {"poll", "sleep", NULL};
 static const char *const hugepages[] = {"auto", "never", NULL};
+static const char *const rss_sides[] = {"auto", "source", "destination", "off", NULL};
 static const char *const port_modes[] = {"shared", "dedicated", NULL};
 
 #define ONLY_HTTP   (1u << SL_PROBE_HTTP)
@@ -250,7 +251,9 @@ static const struct sl_schema_key pool_keys[] = {
          .doc = "how packets get to the backends"},
 	{"balance", SL_VALUE_WORD, .offset = AT(raw_pool, balance),
          .default_text = "least-connections", .words = balances,
-         .doc = "how a backend is picked for a new flow"},
+         .doc = "how a backend is picked for a new flow; adaptive is least-connections over what "
+                "flows are worth: streaming or waiting ones count as one, idle ones an eighth, and "
+                "bytes asked and not answered yet count too; its VIPs are tcp and measured"},
 	{"adaptive", SL_VALUE_MAP, .offset = AT(raw_pool, adaptive), .object = &adaptive_object,
          .doc = "weights that follow live latency"},
 	{"probes", SL_VALUE_NAMED, .offset = AT(raw_pool, probes), .max = 16, .item = &probe_item,
@@ -324,6 +327,10 @@ static const struct sl_schema_key port_keys[] = {
          SL_MTU_MAX_BYTES, "1500",
          .doc = "longest IP packet the port sends and receives, bytes; the interface itself is "
                 "raised to it where it is lower; af_xdp takes no more than 1766"},
+	{"rss", SL_VALUE_WORD, false, AT(raw_port, rss), .default_text = "auto", .words = rss_sides,
+         .doc = "with several workers, which side of received packets is the client's, so that the "
+                "NIC gives requests and replies to one worker; auto: source where a default route "
+                "leads, else destination. No effect on devices without programmable RSS"},
 	ADDRESSES_KEY(raw_port),
 	{"vlans", SL_VALUE_LIST, false, AT(raw_port, vlans), 1, SL_MAX_PORTS - 1,
          .item = &vlan_item, .item_bytes = sizeof(struct raw_vlan),

@@ -247,6 +247,8 @@ static void add_ports(struct sl_text *text, const struct sl_daemon *daemon,
 	         offsetof(struct sl_port_totals, missed)},
 		{"port_errors_total", "Errors the device counted.",
 	         offsetof(struct sl_port_totals, errors)},
+		{"port_handed_packets_total", "Received by another worker than the flow's.",
+	         offsetof(struct sl_port_totals, handed_pkts)},
 	};
 
 	for (size_t f = 0; f < sizeof(families) / sizeof(families[0]); f++) {

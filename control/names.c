@@ -36,7 +36,8 @@ const char *sl_name_of_balance(unsigned int balance)
 {
 	static const char *const words[] = {[SL_BALANCE_WEIGHTED] = "weighted",
 	                                    [SL_BALANCE_LEAST_CONNECTIONS] = "least-connections",
-	                                    [SL_BALANCE_MAGLEV] = "maglev"};
+	                                    [SL_BALANCE_MAGLEV] = "maglev",
+	                                    [SL_BALANCE_ADAPTIVE] = "adaptive"};
 
 	return PICK(words, balance);
 }

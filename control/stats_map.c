@@ -92,6 +92,7 @@ static void fill(struct sl_stats_map *map, const struct sl_stats_header *h)
 	map->max_vips = h->max_vips;
 	memcpy(map->port_names, h->port_names, sizeof(map->port_names));
 	memcpy(map->port_devices, h->port_devices, sizeof(map->port_devices));
+	memcpy(map->port_rss, h->port_rss, sizeof(map->port_rss));
 	for (uint32_t i = 0; i < SL_MAX_PORTS; i++) {
 		map->port_names[i][SL_NAME_BYTES - 1] = '\0';
 		map->port_devices[i][SL_NAME_BYTES - 1] = '\0';

@@ -20,6 +20,7 @@ struct sl_stats_map {
 	uint32_t max_vips;
 	char port_names[SL_MAX_PORTS][SL_NAME_BYTES];
 	char port_devices[SL_MAX_PORTS][SL_NAME_BYTES];
+	uint8_t port_rss[SL_MAX_PORTS]; // enum sl_rss_side
 	// --- into the segment ---
 	const struct sl_stats_header *header; // only its sl_stat fields may be read
 	const struct sl_stats_worker *workers;

@@ -321,6 +321,7 @@ void sl_stats_reader_port(const struct sl_stats_reader *reader, uint32_t port,
 		totals->rx_bytes += sl_stat_get(&row->rx_bytes);
 		totals->tx_pkts += sl_stat_get(&row->tx_pkts);
 		totals->tx_bytes += sl_stat_get(&row->tx_bytes);
+		totals->handed_pkts += sl_stat_get(&row->handed_pkts);
 	}
 	totals->missed = sl_stat_get(&map->header->port_missed[port]);
 	totals->errors = sl_stat_get(&map->header->port_errors[port]);

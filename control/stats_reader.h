@@ -26,7 +26,7 @@ struct sl_vip_totals {
 };
 
 struct sl_port_totals {
-	uint64_t rx_pkts, rx_bytes, tx_pkts, tx_bytes, missed, errors;
+	uint64_t rx_pkts, rx_bytes, tx_pkts, tx_bytes, missed, errors, handed_pkts;
 };
 
 struct sl_stats_summary {

@@ -356,7 +356,7 @@ static bool takes_flows(const struct sl_snapshot *snap, const struct sl_flow *fl
 		return false;
 	be = &snap->backends[flow->backend];
 	return be->pool != UINT16_MAX && be->generation == flow->backend_generation &&
-	       be->weight_milli > 0;
+	       snap->weights_milli[flow->backend] > 0;
 }
 
 // A SYN that gets a flow of its own although its tuple has one: the connection before is over, or

@@ -28,6 +28,7 @@
 #include "neigh.h"
 #include "persist.h"
 #include "route.h"
+#include "rss.h"
 #include "sluice/stats.h"
 #include "snapshot.h"
 #include "toobig.h"
@@ -52,6 +53,7 @@ struct sl_forwarder {
 	const struct sl_links *links;        // fixed; NULL: plain devices, all of one mtu
 	struct sl_neigh_table *neighs;       // main writes
 	const uint32_t *others_load;     // main writes (relaxed): flows on all others, by backend
+	const uint32_t *others_units;    // the same of what the flows are worth (measure.h)
 	const uint32_t *others_vip_load; // the same by VIP slot, where the VIP has limits.flows
 	struct sl_limits *limits;        // shared by all workers
 	struct sl_persist *persist;      // shared by all workers; NULL: clients are not remembered
@@ -65,6 +67,7 @@ struct sl_forwarder {
 	struct sl_stats_local_ports *port_stats; // by backend
 	const uint8_t (*port_macs)[6];
 	uint64_t steer_seed;           // same on all workers
+	const struct sl_rss *rss;      // some device steers by it; NULL: none
 	struct sl_hash_key cookie_key; // syncookie.h
 	uint8_t lane_owner[SL_LOCALPORT_LANES];
 	bool is_simple; // no VLANs: what is sent to a port's MAC is that port's

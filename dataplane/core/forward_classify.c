@@ -12,6 +12,8 @@ static uint16_t owner_of_client(const struct sl_forwarder *fw, const struct sl_i
 {
 	uint64_t words[2];
 
+	if (fw->rss != NULL)
+		return fw->rss->owners[sl_rss_lane(fw->rss, ip, port_be)];
 	memcpy(words, ip->bytes, sizeof(words));
 	words[0] = sl_mix64(words[0] ^ fw->steer_seed);
 	words[0] = sl_mix64(words[0] ^ words[1] ^ ((uint64_t)port_be << 8 | proto));

@@ -30,7 +30,7 @@ static bool takes_flows(const struct sl_forwarder *fw, const struct sl_snap_vip 
 		return false;
 	be = &fw->snap->backends[backend.index];
 	return be->pool == vip->pool && (uint8_t)be->generation == backend.generation &&
-	       be->weight_milli > 0 &&
+	       fw->snap->weights_milli[backend.index] > 0 &&
 	       !sl_forward_is_at_limit(fw, &fw->snap->pools[vip->pool], backend.index);
 }
 

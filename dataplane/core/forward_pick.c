@@ -57,9 +57,15 @@ static uint16_t pick_least(struct sl_forwarder *fw, const struct sl_snap_pool *p
 	struct sl_pick_load load = {.own = fw->own_load, .others = fw->others_load};
 	// A cursor shared by pools would start each behind where another stopped: with equal loads
 	// some members would never have their turn.
-	uint32_t *cursor = pool->balance == SL_BALANCE_LEAST_CONNECTIONS ? &fw->cursors[pool->row]
-	                                                                 : &fw->least_cursor;
+	const bool is_adaptive = pool->balance == SL_BALANCE_ADAPTIVE && fw->measure != NULL;
+	uint32_t *cursor = is_adaptive || pool->balance == SL_BALANCE_LEAST_CONNECTIONS
+	                           ? &fw->cursors[pool->row]
+	                           : &fw->least_cursor;
 
+	if (is_adaptive) {
+		load.own_units = fw->measure->own_units;
+		load.others_units = fw->others_units;
+	}
 	if (pool->rate.interval_ns != 0)
 		least.cells = fw->limits->backends;
 	return sl_pick_least_next(&least, &load, cursor, is_limited);
@@ -71,10 +77,21 @@ static uint64_t flows_of(const struct sl_forwarder *fw, uint16_t backend)
 	       __atomic_load_n(&fw->others_load[backend], __ATOMIC_RELAXED);
 }
 
+// What a limit counts: flows, or what they are worth where balance goes by that.
+static uint64_t worth_of(const struct sl_forwarder *fw, const struct sl_snap_pool *pool,
+                         uint16_t backend)
+{
+	if (pool->balance != SL_BALANCE_ADAPTIVE || fw->measure == NULL)
+		return flows_of(fw, backend);
+	return ((uint64_t)fw->measure->own_units[backend] +
+	        __atomic_load_n(&fw->others_units[backend], __ATOMIC_RELAXED)) /
+	       SL_PICK_UNIT;
+}
+
 bool sl_forward_is_at_limit(const struct sl_forwarder *fw, const struct sl_snap_pool *pool,
                             uint16_t backend)
 {
-	if (pool->limit_flows != 0 && flows_of(fw, backend) >= pool->limit_flows)
+	if (pool->limit_flows != 0 && worth_of(fw, pool, backend) >= pool->limit_flows)
 		return true;
 	return pool->rate.interval_ns != 0 &&
 	       !sl_limit_is_open(&fw->limits->backends[backend], &pool->rate, fw->now_ns);
@@ -112,8 +129,7 @@ static uint16_t walk(const struct sl_forwarder *fw, const struct sl_snap_pool *p
 
 		if (!sl_forward_is_at_limit(fw, pool, backend) &&
 		    sl_pick_is_within_bound(flows_of(fw, backend), w.n_flows,
-		                            fw->snap->backends[backend].weight_milli,
-		                            pool->weights_milli))
+		                            fw->snap->weights_milli[backend], pool->weights_milli))
 			return backend;
 		w.slot += w.step;
 		if (w.slot >= pool->n_maglev)
@@ -224,10 +240,10 @@ static uint16_t sample(const struct sl_forwarder *fw, const struct sl_snap_pool 
 		const uint32_t least = (uint32_t)((random >> 32) * pool->weight_top_milli >> 32);
 
 		at = (uint32_t)((random & UINT32_MAX) * pool->n_members >> 32);
-		if (least < fw->snap->backends[pool->members[at]].weight_milli)
+		if (least < fw->snap->weights_milli[pool->members[at]])
 			return pool->members[at];
 	}
-	while (fw->snap->backends[pool->members[at]].weight_milli == 0) // some have weight
+	while (fw->snap->weights_milli[pool->members[at]] == 0) // some have weight
 		at = at + 1 < pool->n_members ? at + 1 : 0;
 	return pool->members[at];
 }

@@ -13,7 +13,8 @@
 //           SL_PICK_SCAN_MAX backends, else power of two choices; ties are broken by a rotating
 //           start.
 // adaptive: the same over what flows are worth instead of how many they are (phase.h): argmin of
-//           (load units + one flow's) * inverse weight, below each member's cap. One pick in
+//           (load units + one flow's) * inverse weight; limit_flows are then flows' worth of load,
+//           not flows. One pick in
 //           SL_PICK_EXPLORE_EACH goes round all members in turn, so that nobody is judged by what
 //           it did long ago.
 // maglev:   Eisenbud et al., NSDI'16, section 3.4; table of a prime size; weights by slot share.
@@ -116,7 +117,6 @@ struct sl_pick_least {
 	const sl_limit_cell *cells; // of all backends, by index; NULL = no limit of new flows
 	struct sl_limit_rate rate;
 	uint64_t now_ns;
-	const uint32_t *caps_units; // adaptive: by member, 0 = none; NULL = none at all
 };
 
 struct sl_pick_load {

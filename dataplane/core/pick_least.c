@@ -18,17 +18,25 @@ static uint64_t sum_of(const uint32_t *own, const uint32_t *others, uint16_t bac
 	return (uint64_t)own[backend] + __atomic_load_n(&others[backend], __ATOMIC_RELAXED);
 }
 
+static uint64_t load_of(const struct sl_pick_load *load, uint16_t backend)
+{
+	return load->own_units != NULL ? sum_of(load->own_units, load->others_units, backend)
+	                               : sum_of(load->own, load->others, backend);
+}
+
+static uint64_t one_of(const struct sl_pick_load *load)
+{
+	return load->own_units != NULL ? SL_PICK_UNIT : 1;
+}
+
 static bool is_limited_at(const struct sl_pick_least *pl, const struct sl_pick_load *load,
                           uint32_t i)
 {
 	const uint16_t backend = pl->backends[i];
 
-	if (pl->limit_flows != 0 && sum_of(load->own, load->others, backend) >= pl->limit_flows)
+	if (pl->limit_flows != 0 && load_of(load, backend) >= pl->limit_flows * one_of(load))
 		return true;
-	if (pl->cells != NULL && !sl_limit_is_open(&pl->cells[backend], &pl->rate, pl->now_ns))
-		return true;
-	return load->own_units != NULL && pl->caps_units != NULL && pl->caps_units[i] != 0 &&
-	       sum_of(load->own_units, load->others_units, backend) >= pl->caps_units[i];
+	return pl->cells != NULL && !sl_limit_is_open(&pl->cells[backend], &pl->rate, pl->now_ns);
 }
 
 // UINT64_MAX: takes no flow. The count is held to 32 bits, so the product of two factors of at most
@@ -45,9 +53,7 @@ static uint64_t score(const struct sl_pick_least *pl, const struct sl_pick_load 
 		*is_limited = true;
 		return UINT64_MAX;
 	}
-	n = load->own_units != NULL
-	            ? sum_of(load->own_units, load->others_units, backend) + SL_PICK_UNIT
-	            : sum_of(load->own, load->others, backend) + 1;
+	n = load_of(load, backend) + one_of(load);
 	return (n < UINT32_MAX ? n : (uint64_t)UINT32_MAX) * pl->inverse_weights[i];
 }
 

@@ -18,6 +18,7 @@ struct fixed {
 	uint32_t n_quics;
 	struct snap_index index;
 	struct sl_snap_vip *vips;
+	struct sl_snap_backend *backends;
 	uint16_t *members;              // by backend row; a pool's are a run of it
 	struct sl_acl_range *acl;       // of all VIPs; rows of one VIP share theirs
 	struct sl_quic_config *quics;   // by quic row
@@ -32,7 +33,7 @@ struct store {
 	struct sl_snapshot snap;
 	struct fixed *fixed;
 	struct sl_snap_pool *pools;
-	struct sl_snap_backend *backends;
+	uint32_t *weights_milli;   // by backend index
 	struct snap_picks **picks; // by pool row
 };
 
@@ -48,6 +49,7 @@ static void fixed_free(struct fixed *f)
 		return;
 	snap_index_fini(&f->index);
 	free(f->vips);
+	free(f->backends);
 	free(f->members);
 	free(f->has_affinity);
 	free(f->acl);
@@ -68,7 +70,7 @@ void sl_snapshot_free(struct sl_snapshot *snap)
 		snap_picks_free(s->picks[i]);
 	free(s->picks);
 	free(s->pools);
-	free(s->backends);
+	free(s->weights_milli);
 	fixed_free(s->fixed);
 	free(s);
 }
@@ -113,12 +115,14 @@ static int allocate(struct store *s, const struct sl_wire_header *config)
 	// One more of each, so that none is of size 0.
 	f->has_affinity = calloc(config->n_pools + 1, sizeof(*f->has_affinity));
 	f->vips = calloc(config->n_vips + 1, sizeof(*f->vips));
+	f->backends = calloc(s->snap.n_backends + 1, sizeof(*f->backends));
 	f->members = calloc(config->n_backends + 1, sizeof(*f->members));
 	s->pools = calloc(config->n_pools + 1, sizeof(*s->pools));
 	s->picks = calloc(config->n_pools + 1, sizeof(struct snap_picks *));
-	s->backends = calloc(s->snap.n_backends + 1, sizeof(*s->backends));
+	s->weights_milli = calloc(s->snap.n_backends + 1, sizeof(*s->weights_milli));
 	return f->has_affinity != NULL && f->vips != NULL && f->members != NULL &&
-	                       s->pools != NULL && s->picks != NULL && s->backends != NULL
+	                       f->backends != NULL && s->pools != NULL && s->picks != NULL &&
+	                       s->weights_milli != NULL
 	               ? 0
 	               : -ENOMEM;
 }
@@ -209,23 +213,23 @@ static void fill_tunnel(struct sl_snap_backend *backend, const struct sl_route_t
 static void fill_backends(struct store *s, const struct sl_snap_inputs *in)
 {
 	for (uint32_t i = 0; i < s->snap.n_backends; i++)
-		s->backends[i].pool = NO_POOL;
+		s->fixed->backends[i].pool = NO_POOL;
 	for (uint32_t i = 0; i < in->config->n_backends; i++) {
 		const struct sl_wire_backend *row = &sl_wire_backends(in->config)[i];
 		uint8_t forward = sl_wire_pools(in->config)[row->pool].forward;
 
-		s->backends[in->backend_indices[i]] = (struct sl_snap_backend){
+		s->fixed->backends[in->backend_indices[i]] = (struct sl_snap_backend){
 			.address = row->address,
 			.id = row->id,
-			.weight_milli = weight_of(in, i),
 			.port_be = htons(row->port),
 			.generation = in->backend_generations[i],
 			.next_hop = in->next_hops[i],
 			.pool = (uint16_t)row->pool,
 		};
 		if (sl_forward_is_tunnel(forward) && in->routes != NULL)
-			fill_tunnel(&s->backends[in->backend_indices[i]], in->routes);
+			fill_tunnel(&s->fixed->backends[in->backend_indices[i]], in->routes);
 		s->fixed->members[i] = in->backend_indices[i];
+		s->weights_milli[in->backend_indices[i]] = weight_of(in, i);
 	}
 }
 
@@ -239,10 +243,12 @@ static int weigh(struct store *s, uint32_t row, const struct scratch *scratch)
 	                                                   pool->balance == SL_BALANCE_MAGLEV};
 
 	for (uint32_t m = 0; m < pool->n_members; m++) {
-		const struct sl_snap_backend *b = &s->backends[pool->members[m]];
+		uint16_t index = pool->members[m];
 
-		scratch->members[m] = (struct sl_pick_member){
-			.id = b->id, .weight_milli = b->weight_milli, .backend = pool->members[m]};
+		scratch->members[m] =
+			(struct sl_pick_member){.id = s->fixed->backends[index].id,
+		                                .weight_milli = s->weights_milli[index],
+		                                .backend = index};
 	}
 	s->picks[row] = snap_picks_new(pool, &in);
 	return s->picks[row] != NULL ? 0 : -ENOMEM;
@@ -336,7 +342,8 @@ static void show(struct store *s)
 {
 	s->snap.vips = s->fixed->vips;
 	s->snap.pools = s->pools;
-	s->snap.backends = s->backends;
+	s->snap.backends = s->fixed->backends;
+	s->snap.weights_milli = s->weights_milli;
 	s->snap.private = &s->fixed->index;
 	s->snap.keeps_clients = s->fixed->keeps_clients;
 }
@@ -383,10 +390,10 @@ static bool take_weights(struct store *s, uint32_t row, const uint32_t *weights_
 	bool is_new = false;
 
 	for (uint32_t m = 0; m < pool->n_members; m++) {
-		struct sl_snap_backend *b = &s->backends[pool->members[m]];
+		uint32_t *weight = &s->weights_milli[pool->members[m]];
 
-		is_new |= b->weight_milli != weights[m];
-		b->weight_milli = weights[m];
+		is_new |= *weight != weights[m];
+		*weight = weights[m];
 	}
 	return is_new;
 }
@@ -398,9 +405,10 @@ static int reweigh(struct store *s, const struct store *base, const uint32_t *we
 	int err;
 
 	s->pools = copy(base->pools, s->snap.n_pools * sizeof(*s->pools));
-	s->backends = copy(base->backends, s->snap.n_backends * sizeof(*s->backends));
+	s->weights_milli =
+		copy(base->weights_milli, s->snap.n_backends * sizeof(*s->weights_milli));
 	s->picks = calloc(s->snap.n_pools + 1, sizeof(struct snap_picks *));
-	if (s->pools == NULL || s->backends == NULL || s->picks == NULL)
+	if (s->pools == NULL || s->weights_milli == NULL || s->picks == NULL)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < s->snap.n_pools; i++)
 		n_most = s->pools[i].n_members > n_most ? s->pools[i].n_members : n_most;

@@ -3,6 +3,9 @@
 // The main core builds one from the last configuration and weights, publishes it with a release
 // store, and frees it after every worker has passed a quiescent state.
 //
+// Rows:   a packet of a known flow reads its backend's row, and finds it in its cache as long as
+// the
+//          configuration stays: weights have an array of their own.
 // Weights: another snapshot with other weights shares everything that does not depend on them, and
 //          the tables of the pools whose weights stay. What is shared has an owner count, which
 //          only build, reweigh and free touch.
@@ -23,13 +26,12 @@
 struct sl_snap_backend {
 	struct sl_ip address;
 	uint64_t id;
-	uint32_t weight_milli;
 	uint16_t port_be; // 0 keeps the VIP's
 	uint16_t generation;
 	uint16_t next_hop;  // filled by the caller of build through the resolver below
 	uint16_t pool;      // row; UINT16_MAX = not configured now
 	uint16_t mtu_bytes; // of the port that leads there; 0 unless the pool is a tunnel
-	uint8_t zero[2];
+	uint8_t zero[6];
 	struct sl_ip tunnel_source; // our address towards it; meaningful with mtu_bytes
 };
 
@@ -83,6 +85,7 @@ struct sl_snapshot {
 	const struct sl_snap_vip *vips;
 	const struct sl_snap_pool *pools;
 	const struct sl_snap_backend *backends; // by index; unused rows have pool UINT16_MAX
+	const uint32_t *weights_milli;          // by index
 	struct sl_hash_key maglev_key;
 	void *private; // lookup tables
 };

@@ -64,6 +64,7 @@ static int init_workers(struct sl_appliance *a, uint64_t seed)
 
 	for (uint32_t w = 0; w < a->config.n_workers; w++) {
 		params.others_load = a->pub.others_load[w];
+		params.others_units = a->pub.others_units[w];
 		params.others_vip_load = a->pub.others_vip_load[w];
 		if (getrandom(&params.table_key, sizeof(params.table_key), 0) !=
 		            sizeof(params.table_key) ||
@@ -77,8 +78,10 @@ static void name_ports(struct sl_appliance *a)
 {
 	struct sl_stats_header *h = a->segment.base;
 
-	for (uint32_t p = 0; p < a->ports.n_ports; p++)
+	for (uint32_t p = 0; p < a->ports.n_ports; p++) {
 		snprintf(h->port_devices[p], SL_NAME_BYTES, "%s", a->ports.ports[p].device);
+		h->port_rss[p] = a->ports.ports[p].rss;
+	}
 }
 
 static void pin_gateways(struct sl_appliance *a)

@@ -123,14 +123,18 @@ static int start(struct process *process, const char *file, struct sl_text *why)
 
 static void run(struct process *process)
 {
+	static const char *const steering[] = {[SL_RSS_SOURCE] = ", RSS by source",
+	                                       [SL_RSS_DESTINATION] = ", RSS by destination",
+	                                       [SL_RSS_OFF] = ", hand-over between workers"};
 	struct sl_appliance *a = &process->appliance;
 	bool is_busy = false;
 
 	for (uint32_t w = 0; w < a->config.n_workers; w++)
 		rte_eal_remote_launch(sl_worker_run, a->io.workers[w], w + 1);
 	for (uint32_t p = 0; p < a->ports.n_ports; p++)
-		fprintf(stderr, "port %s: %s, %u queue(s)\n", a->config.ports[p].name,
-		        a->ports.ports[p].device, a->ports.ports[p].n_queues);
+		fprintf(stderr, "port %s: %s, %u queue(s)%s\n", a->config.ports[p].name,
+		        a->ports.ports[p].device, a->ports.ports[p].n_queues,
+		        a->config.n_workers > 1 ? steering[a->ports.ports[p].rss] : "");
 	fprintf(stderr, "sluice-dataplane: ready\n");
 	while (!sl_appliance_sleep(a, process->signal_fd, is_busy ? 0 : MAIN_LOOP_MS))
 		is_busy = sl_appliance_poll(a, sl_clock_ns());

@@ -8,11 +8,14 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <rte_dev.h>
 #include <rte_ethdev.h>
+
+#include "port_rss.h"
 
 static int fail(struct sl_text *why, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -64,9 +67,24 @@ static void deal_queues(const struct sl_ports *ports, struct sl_port *port, uint
 	port->tx_worker = (uint16_t)sl_ports_queue_worker(ports, index, 0);
 }
 
+// A device that does otherwise than it was told still delivers packets: rings see to the rest.
+static void steer(struct sl_ports *ports, uint32_t index)
+{
+	struct sl_port *port = &ports->ports[index];
+	int err = port->rss != SL_RSS_OFF ? sl_port_rss_apply(ports, index) : 0;
+
+	if (err != 0) {
+		fprintf(stderr,
+		        "<4>%s: RSS is not as it was set (%s); packets are handed over instead\n",
+		        port->device, strerror(-err));
+		port->rss = SL_RSS_OFF;
+	}
+	ports->has_rss |= port->rss != SL_RSS_OFF;
+}
+
 int sl_ports_add(struct sl_ports *ports, uint16_t dpdk_id, const char *device, struct sl_text *why)
 {
-	static const struct sl_dp_port plain = {.kind = SL_DEVICE_VDEV};
+	static const struct sl_dp_port plain = {.kind = SL_DEVICE_VDEV, .rss = SL_RSS_OFF};
 
 	return sl_ports_add_as(ports, dpdk_id, device, &plain, why);
 }
@@ -86,7 +104,9 @@ static int configure(const struct sl_ports *ports, struct sl_port *port,
 		ports->n_workers, (uint32_t)RTE_MIN(info.max_rx_queues, info.max_tx_queues));
 	if (port->n_queues == 0)
 		return fail(why, -ENODEV, "%s has no queues", port->device);
-	if (port->n_queues > 1 && info.flow_type_rss_offloads != 0) {
+	if (!sl_port_rss_ask(ports, &info, port, &conf))
+		port->rss = SL_RSS_OFF;
+	if (port->rss == SL_RSS_OFF && port->n_queues > 1 && info.flow_type_rss_offloads != 0) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf.rss_hf =
 			info.flow_type_rss_offloads &
@@ -125,6 +145,7 @@ int sl_ports_add_as(struct sl_ports *ports, uint16_t dpdk_id, const char *device
 	memset(port, 0, sizeof(*port));
 	port->id = dpdk_id;
 	port->parent = (uint16_t)index;
+	port->rss = config->rss;
 	snprintf(port->device, sizeof(port->device), "%s", device);
 	if (sl_buffers_pool_of(config) == SL_POOL_LONG)
 		pool = ports->long_pool;
@@ -142,6 +163,7 @@ int sl_ports_add_as(struct sl_ports *ports, uint16_t dpdk_id, const char *device
 		return fail(why, -ENODEV, "%s has no MAC address", device);
 	memcpy(ports->macs[index], mac.addr_bytes, 6);
 	deal_queues(ports, port, index);
+	steer(ports, index);
 	ports->n_ports++;
 	return 0;
 }
@@ -320,6 +342,7 @@ int sl_ports_start(struct sl_ports *ports, const struct sl_dpconfig *config, con
                    struct sl_text *why)
 {
 	uint32_t n_devices = sl_buffers_count_devices(config);
+	uint64_t seed;
 	int err;
 
 	memset(ports, 0, sizeof(*ports));
@@ -327,8 +350,14 @@ int sl_ports_start(struct sl_ports *ports, const struct sl_dpconfig *config, con
 	err = make_pools(ports, config, why);
 	if (err != 0)
 		return err;
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		return fail(why, -EIO, "no random numbers");
+	sl_rss_init(&ports->rss, seed, ports->n_workers);
 	for (uint32_t i = 0; i < n_devices; i++) {
-		err = open_port(ports, &config->ports[i], i, xdp_object, why);
+		struct sl_dp_port port = config->ports[i];
+
+		port.rss = (uint8_t)sl_port_rss_side(config, i);
+		err = open_port(ports, &port, i, xdp_object, why);
 		if (err != 0)
 			return err;
 	}

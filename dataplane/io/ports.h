@@ -12,6 +12,7 @@
 #define SLUICE_IO_PORTS_H
 
 #include "buffers.h"
+#include "rss.h"
 
 #define SL_BURST      32
 #define SL_NO_QUEUE   UINT16_MAX
@@ -23,6 +24,7 @@ struct sl_port {
 	uint16_t tx_queue[SL_MAX_WORKERS]; // by worker; SL_NO_QUEUE = hand over to tx_worker
 	uint16_t tx_worker;
 	uint16_t parent; // port number; another one's for a VLAN, which has no queues to receive on
+	uint8_t rss;     // enum sl_rss_side in force
 	bool is_trunk;   // a device with VLANs
 	bool is_af_xdp;
 	char device[SL_NAME_BYTES]; // as opened, for operators
@@ -33,6 +35,8 @@ struct sl_ports {
 	uint8_t macs[SL_MAX_PORTS][6];
 	uint32_t n_ports;
 	uint32_t n_workers;
+	struct sl_rss rss;             // made before the first port
+	bool has_rss;                  // some port steers by it
 	struct rte_mempool *pool;      // every core's packet buffers, and those of most ports
 	struct rte_mempool *long_pool; // of ports with a long mtu; NULL without
 };
@@ -60,7 +64,7 @@ int sl_ports_start(struct sl_ports *ports, const struct sl_dpconfig *config, con
 // Configure and start one DPDK port as number index (tests bring rings and null devices).
 int sl_ports_add(struct sl_ports *ports, uint16_t dpdk_id, const char *device, struct sl_text *why);
 
-// The same as this line of the configuration says.
+// The same as this line of the configuration says; its rss is SOURCE, DESTINATION or OFF by now.
 int sl_ports_add_as(struct sl_ports *ports, uint16_t dpdk_id, const char *device,
                     const struct sl_dp_port *config, struct sl_text *why);
 

@@ -131,6 +131,9 @@ static void obey(struct sl_worker *worker, struct sl_pkt *pkt)
 		free_counted(m, worker->stats->drops, pkt->drop);
 		break;
 	case SL_VERDICT_HANDOFF:
+		sl_stat_add(&sl_stats_port_at(worker->io->stats, worker->index, pkt->in_port)
+		                     ->handed_pkts,
+		            1);
 		hand(worker, pkt->owner, m);
 		break;
 	default: // SLOW, RESOLVE
@@ -406,8 +409,10 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 			sl_localport_init(worker->port_memory, worker->port_bytes, &port_params),
 		.routes = params->routes,
 		.links = io->links,
+		.rss = io->ports->has_rss ? &io->ports->rss : NULL,
 		.neighs = params->neighs,
 		.others_load = params->others_load,
+		.others_units = params->others_units,
 		.others_vip_load = params->others_vip_load,
 		.limits = params->limits,
 		.persist = params->persist,

@@ -74,7 +74,7 @@ void sl_io_fini(struct sl_io *io);
 struct sl_worker_params {
 	const struct sl_route_table *routes;
 	struct sl_neigh_table *neighs;
-	const uint32_t *others_load, *others_vip_load;
+	const uint32_t *others_load, *others_units, *others_vip_load;
 	struct sl_limits *limits;   // shared by all workers
 	struct sl_persist *persist; // the same
 	uint64_t steer_seed;

@@ -24,6 +24,8 @@ enum sl_device_kind {
 	SL_DEVICE_VLAN, // no device of its own: the tagged packets of its parent
 };
 enum sl_port_mode { SL_PORT_SHARED, SL_PORT_DEDICATED }; // XDP: kernel keeps the rest, or nothing
+// Which side of a packet received there is the client's, for RSS.
+enum sl_rss_side { SL_RSS_AUTO, SL_RSS_SOURCE, SL_RSS_DESTINATION, SL_RSS_OFF };
 enum sl_idle { SL_IDLE_POLL, SL_IDLE_SLEEP };
 enum sl_hugepages { SL_HUGEPAGES_AUTO, SL_HUGEPAGES_NEVER };
 
@@ -41,7 +43,7 @@ struct sl_dp_port {
 	uint8_t kind;                        // enum sl_device_kind
 	uint8_t mode;                        // enum sl_port_mode
 	uint8_t n_addresses;
-	uint8_t zero;
+	uint8_t rss;        // enum sl_rss_side
 	uint16_t mtu_bytes; // 0 = SL_MTU_DEFAULT_BYTES
 	uint16_t vlan_id;   // 1..4094; 0 = a device
 	uint16_t parent;    // number of the VLAN's device

@@ -58,7 +58,8 @@ struct sl_stats_port {
 	sl_stat rx_bytes;
 	sl_stat tx_pkts;
 	sl_stat tx_bytes;
-	sl_stat spare[4];
+	sl_stat handed_pkts; // received here, but another worker's: 0 where RSS does what it is to
+	sl_stat spare[3];
 };
 
 struct sl_stats_backend {
@@ -125,6 +126,7 @@ struct sl_stats_header {
 	uint32_t off_local_ports;
 	char port_names[SL_MAX_PORTS][SL_NAME_BYTES];
 	char port_devices[SL_MAX_PORTS][SL_NAME_BYTES];
+	uint8_t port_rss[SL_MAX_PORTS]; // enum sl_rss_side in force; SL_RSS_OFF: rings alone
 	// --- main core writes while running ---
 	alignas(64) sl_stat heartbeat_ns; // CLOCK_MONOTONIC, at least each 100 ms
 	sl_stat generation;

@@ -38,7 +38,7 @@ struct bench {
 	struct sl_measure measure;
 	struct sl_phase_flow phases[2 * N_FLOWS];
 	struct sl_stats_latency latency[BENCH_BACKENDS];
-	uint32_t own_units[BENCH_BACKENDS];
+	uint32_t own_units[BENCH_BACKENDS], others_units[BENCH_BACKENDS];
 	struct sl_limits limits;
 	uint16_t next_hops[BENCH_BACKENDS];
 	struct sl_tuple sent[N_FLOWS];
@@ -132,6 +132,7 @@ static void start(struct bench *b)
 		.neighs = &b->neighs,
 		.others_load = b->others,
 		.own_load = b->own,
+		.others_units = b->others_units,
 		.others_vip_load = b->others_vip,
 		.own_vip_load = b->own_vip,
 		.limits = &b->limits,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How far apart the two cores are: a cache line is passed to and fro between them. Prints JSON,
+// How far apart the two cores are: a cache line is passed back and forth between them. Prints JSON,
 // cycles of the TSC for one way. What a hand-over between workers costs hangs on it, and in a
 // virtual machine it changes while the machine runs.
 #include <pthread.h>

@@ -8,8 +8,9 @@
 //         way goes with the next, as the control process does it. Latency is from the time the
 //         oldest update in a message was due until the reply, which comes when every worker uses
 //         the new weights: a late message is not measured as if it had been asked for late.
-// reload: N times the whole configuration, each time with every other backend replaced by one at
-//         another port or back; the time is from sending until the reply.
+// reload: N times the whole configuration, one each 50 ms, every time with some backends replaced;
+// the
+//         time is from sending until the reply.
 // Prints: one JSON object.
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +29,7 @@
 #include "traffic.h"
 
 #define ALL_SEALS    (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW)
+#define RELOAD_NS    (50 * SL_NS_PER_MS)
 #define WEIGHT_MIN   500 // to 1500
 #define WEIGHT_RANGE 1000
 
@@ -186,14 +188,17 @@ static void storm(struct sender *s, uint32_t per_s, uint32_t ms)
 static void reload(struct sender *s, uint32_t n)
 {
 	uint64_t *times_ns = calloc(n, sizeof(*times_ns));
+	uint64_t due_ns = clock_ns();
 
 	if (times_ns == NULL)
 		die("times");
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < n; i++, due_ns += RELOAD_NS) {
 		struct sl_wire_header *body =
 			bench_traffic_body(&s->traffic, ++s->generation, ++s->epoch);
-		uint64_t before_ns = clock_ns();
+		uint64_t before_ns;
 
+		sleep_until(due_ns);
+		before_ns = clock_ns();
 		push(s, SL_IPC_CONFIG, body);
 		times_ns[i] = clock_ns() - before_ns;
 		free(body);

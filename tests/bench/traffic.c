@@ -90,13 +90,15 @@ static void fill_pool(struct sl_body_pool *pool, const struct bench_traffic *tra
 	                              .balance = SL_BALANCE_WEIGHTED,
 	                              .n_backends = traffic->n_backends};
 	for (uint32_t i = 0; i < traffic->n_backends; i++) {
+		const bool is_spare = traffic->n_services > 1 && i + 2 >= traffic->n_backends;
 		uint32_t port = BACKEND_PORT + service;
 
-		if (generation % 2 == 0 && i % 2 == 1)
+		if (is_spare && generation % 2 == 0)
 			port += OTHER_PORTS;
 		pool->backends[i] = (struct sl_body_backend){
 			names->backends[i],
-			traffic->forward == SL_FORWARD_DSR_L2 ? 0 : (uint16_t)port, 1000};
+			traffic->forward == SL_FORWARD_DSR_L2 ? 0 : (uint16_t)port,
+			is_spare ? 0 : 1000};
 	}
 }
 

@@ -29,7 +29,9 @@ struct bench_traffic {
 void bench_traffic_config(struct sl_dpconfig *config, uint64_t n_flows);
 
 // Each service has one VIP and one weighted pool. Pools have the same hosts at ports of their own.
-// In every other generation every other backend is replaced by one at another port.
+// Of several services each has two backends without weight, which every other generation replaces
+// by ones at other ports: flows to removed backends would look for their next hop at each packet,
+// and that is not what a reload costs.
 struct sl_wire_header *bench_traffic_body(const struct bench_traffic *traffic, uint64_t generation,
                                           uint64_t epoch);
 

@@ -184,7 +184,7 @@ static uint32_t ours(struct world *w, uint32_t worker, bool has_units)
 	const struct sl_pick_least pl = {.backends = a->members,
 	                                 .inverse_weights = a->inverse_weights,
 	                                 .n_members = w->n_servers,
-	                                 .caps_units = a->caps};
+	                                 .limit_flows = (uint32_t)w->scenario->cap};
 	struct sl_pick_load load = {.own = own->own, .others = own->others};
 	bool is_limited;
 	uint16_t server;

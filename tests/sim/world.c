@@ -327,7 +327,6 @@ static void steer(struct world *w, uint32_t appliance)
 		const double milli = takes[s] ? fmax(factor * ramp * 100 * 1000, factor > 0) : 0;
 
 		a->inverse_weights[s] = sl_pick_inverse_weight((uint32_t)milli);
-		a->caps[s] = (uint32_t)(w->scenario->cap * ramp * SL_PHASE_UNIT);
 	}
 	if (appliance == 0)
 		tally_weights(w->tally, &a->steer, w->now_ns);

@@ -52,7 +52,7 @@ struct server {
 struct appliance {
 	struct sl_steer steer;
 	uint16_t members[WORLD_SERVERS_MAX];
-	uint32_t inverse_weights[WORLD_SERVERS_MAX], caps[WORLD_SERVERS_MAX];
+	uint32_t inverse_weights[WORLD_SERVERS_MAX];
 	uint32_t cursor;
 };
 

@@ -82,9 +82,11 @@ class Lab:
 
     def start(self, name, part, cpus, *command, env=None):
         with open(f"{self.dir}/{name}.log", "ab") as log:
+            # A process group, for Ctrl-C is ours alone, but no session: the scheduler shares CPU time among
+            # sessions (autogroup), and this run is to be one, which a busy machine can be told to prefer.
             self.procs[name] = subprocess.Popen(
                 self.net.inside(part, "taskset", "-c", cpus, *command), stdin=subprocess.PIPE, stdout=log,
-                stderr=log, preexec_fn=die_with_parent, start_new_session=True, env={**os.environ, **(env or {})})
+                stderr=log, preexec_fn=die_with_parent, process_group=0, env={**os.environ, **(env or {})})
 
     def log(self, name):
         with open(f"{self.dir}/{name}.log", encoding="utf-8", errors="replace") as f:

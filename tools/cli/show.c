@@ -45,6 +45,22 @@ static void print_config(const json_t *config)
 	       is_newest ? "" : "not this: ", sl_cli_text_of(config, "file"));
 }
 
+static void print_ports(const json_t *dp)
+{
+	char rx[16], tx[16], handed[16];
+	json_t *port;
+	size_t i;
+
+	json_array_foreach(json_object_get(dp, "ports"), i, port)
+	{
+		printf("port        %s: %s, %s packets in, %s out, RSS %s, %s handed over\n",
+		       sl_cli_text_of(port, "name"), sl_cli_text_of(port, "device"),
+		       count_of(port, "rx_packets_total", rx),
+		       count_of(port, "tx_packets_total", tx), sl_cli_text_of(port, "rss"),
+		       count_of(port, "handed_total", handed));
+	}
+}
+
 static void print_dataplane(const json_t *dp)
 {
 	char beat[16], flows[16], room[16], rx[16], tx[16];
@@ -60,6 +76,7 @@ static void print_dataplane(const json_t *dp)
 	printf("traffic     %s flows of %s, %s packets in, %s out\n", count_of(dp, "flows", flows),
 	       count_of(dp, "flow_capacity", room), count_of(dp, "rx_packets_total", rx),
 	       count_of(dp, "tx_packets_total", tx));
+	print_ports(dp);
 }
 
 static void print_status(const json_t *status)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "replay_private.h"
 #include "syncookie.h"
@@ -28,12 +29,42 @@ static void worker_free(struct replay_worker *w)
 	free(w->frags);
 	free(w->loads);
 	free(w->others_load);
+	free(w->others_units);
 	free(w->others_vip_load);
+	free(w->measure.flows);
+	free(w->measure.own_units);
+	if (w->measure.latency != NULL)
+		munmap(w->measure.latency, w->latency_bytes);
 	free(w->stats);
 	free(w->backend_stats);
 	free(w->vip_stats);
 	free(w->port_stats);
 	free(w);
+}
+
+// Large, and mostly never touched.
+static void *map_zeroed(size_t n_bytes)
+{
+	void *mem = mmap(NULL, n_bytes, PROT_READ | PROT_WRITE,
+	                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return mem != MAP_FAILED ? mem : NULL;
+}
+
+static int measure_alloc(const struct sl_replay *rp, struct replay_worker *w)
+{
+	const uint32_t n_backends = rp->backends.n_slots;
+
+	w->latency_bytes = n_backends * sizeof(*w->measure.latency);
+	w->measure.latency = map_zeroed(w->latency_bytes);
+	w->measure.flows =
+		calloc(rp->config.flows / rp->config.n_workers, sizeof(*w->measure.flows));
+	w->measure.own_units = calloc(n_backends, sizeof(*w->measure.own_units));
+	w->others_units = calloc(n_backends, sizeof(*w->others_units));
+	return w->measure.latency != NULL && w->measure.flows != NULL &&
+	                       w->measure.own_units != NULL && w->others_units != NULL
+	               ? 0
+	               : -ENOMEM;
 }
 
 static int worker_alloc(const struct sl_replay *rp, struct replay_worker *w, size_t flow_bytes,
@@ -56,7 +87,7 @@ static int worker_alloc(const struct sl_replay *rp, struct replay_worker *w, siz
 	    w->backend_stats == NULL || w->vip_stats == NULL || w->port_memory == NULL ||
 	    w->port_stats == NULL)
 		return -ENOMEM;
-	return 0;
+	return measure_alloc(rp, w);
 }
 
 static int worker_new(struct sl_replay *rp, uint32_t index, uint64_t seed)
@@ -80,6 +111,7 @@ static int worker_new(struct sl_replay *rp, uint32_t index, uint64_t seed)
 	w->fw = (struct sl_forwarder){
 		.worker = index,
 		.n_workers = rp->config.n_workers,
+		.now = params.now, // captures have clocks of their own, far from 0
 		.flows = sl_flow_table_init(w->flow_memory, flow_bytes, &params),
 		.local_ports = sl_localport_init(w->port_memory, port_bytes, &port_params),
 		.frags = w->frags,
@@ -90,7 +122,9 @@ static int worker_new(struct sl_replay *rp, uint32_t index, uint64_t seed)
 		.own_load = w->loads,
 		.entries = w->loads + rp->backends.n_slots,
 		.own_vip_load = w->loads + 2 * (size_t)rp->backends.n_slots,
+		.others_units = w->others_units,
 		.others_vip_load = w->others_vip_load,
+		.measure = &w->measure,
 		.limits = rp->limits,
 		.persist = rp->persist,
 		.stats = w->stats,
@@ -103,6 +137,7 @@ static int worker_new(struct sl_replay *rp, uint32_t index, uint64_t seed)
 	};
 	if (w->fw.flows == NULL || w->fw.local_ports == NULL)
 		return -EINVAL;
+	w->measure.table = w->fw.flows;
 	sl_forward_init(&w->fw);
 	sl_flow_table_on_gone(w->fw.flows, sl_forward_flow_gone, &w->fw);
 	return 0;
@@ -274,12 +309,17 @@ static void fold_loads(struct sl_replay *rp)
 	uint32_t n_workers = rp->config.n_workers;
 
 	for (uint32_t b = 0; n_workers > 1 && b < rp->n_backends_seen; b++) {
-		uint32_t total = 0;
+		uint32_t total = 0, units = 0;
 
-		for (uint32_t w = 0; w < n_workers; w++)
+		for (uint32_t w = 0; w < n_workers; w++) {
 			total += rp->workers[w]->loads[b];
-		for (uint32_t w = 0; w < n_workers; w++)
+			units += rp->workers[w]->measure.own_units[b];
+		}
+		for (uint32_t w = 0; w < n_workers; w++) {
 			rp->workers[w]->others_load[b] = total - rp->workers[w]->loads[b];
+			rp->workers[w]->others_units[b] =
+				units - rp->workers[w]->measure.own_units[b];
+		}
 	}
 	for (uint32_t v = 0; n_workers > 1 && rp->snap != NULL && v < rp->snap->n_vips; v++) {
 		const uint16_t slot = rp->snap->vips[v].slot;
@@ -303,6 +343,7 @@ static void expire(struct sl_replay *rp)
 		rp->workers[w]->fw.now_ns = rp->now_ns;
 		sl_flow_expire(rp->workers[w]->fw.flows, tick, UINT32_MAX);
 		sl_forward_sweep(&rp->workers[w]->fw);
+		sl_measure_sweep(&rp->workers[w]->measure, rp->now_ns, UINT32_MAX);
 	}
 }
 

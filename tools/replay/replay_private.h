@@ -31,7 +31,9 @@ struct replay_worker {
 	void *port_memory; // of local ports
 	struct sl_frag_table *frags;
 	uint32_t *loads; // own_load, entries, own_vip_load
-	uint32_t *others_load, *others_vip_load;
+	struct sl_measure measure;
+	size_t latency_bytes;
+	uint32_t *others_load, *others_units, *others_vip_load;
 	struct sl_stats_worker *stats;
 	struct sl_stats_backend *backend_stats;
 	struct sl_stats_vip *vip_stats;

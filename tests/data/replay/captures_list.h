@@ -33,6 +33,8 @@
 	X(affinity_v6, "gates", "three")                                                           \
 	X(shared_v4, "pools", "shared")                                                            \
 	X(shared_v6, "pools", "shared")                                                            \
+	X(vlan_v4, "pools", "vlans")                                                               \
+	X(vlan_v6, "pools", "vlans")                                                               \
 	X(times, "pools", "dataplane")                                                             \
 	X(local, "pools", "dataplane")                                                             \
 	X(neighbours, "neigh", "dataplane")

@@ -32,7 +32,7 @@ struct lab_worker {
 	uint32_t own_vip_load[LAB_VIPS], others_vip_load[LAB_VIPS];
 	struct sl_measure measure;
 	struct sl_phase_flow phases[LAB_FLOWS];
-	uint32_t own_units[LAB_BACKENDS];
+	uint32_t own_units[LAB_BACKENDS], others_units[LAB_BACKENDS];
 	struct sl_stats_latency latency[LAB_BACKENDS];
 	struct sl_stats_worker stats;
 	struct sl_stats_backend backend_stats[LAB_BACKENDS];
@@ -105,6 +105,7 @@ static inline struct lab_worker *lab_worker_new(struct lab *lab, uint32_t index)
 		.others_load = w->others_load,
 		.own_load = w->own_load,
 		.own_vip_load = w->own_vip_load,
+		.others_units = w->others_units,
 		.others_vip_load = w->others_vip_load,
 		.limits = lab->limits,
 		.persist = lab->persist,

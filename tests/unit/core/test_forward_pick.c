@@ -188,11 +188,11 @@ START_TEST(source_holds_every_backend_to_five_quarters_of_its_share)
 	double weights = 0;
 
 	for (uint32_t b = 0; b < n; b++)
-		weights += p->snap->backends[b].weight_milli;
+		weights += p->snap->weights_milli[b];
 	for (uint32_t flow = 0; flow < 4000; flow++) {
 		uint32_t client = (uint32_t)sl_check_random(&random);
 		uint16_t b = pick(p, client % 2 ? 7 : client % 100000, 1);
-		double share = p->snap->backends[b].weight_milli / weights;
+		double share = p->snap->weights_milli[b] / weights;
 
 		p->own[b] += flow % 2;
 		p->others[b] += 1 - flow % 2;

@@ -134,7 +134,7 @@ START_TEST(backends_stand_at_their_index_and_gaps_are_marked)
 		}
 		ck_assert_mem_eq(&b->address, &row->address, sizeof(b->address));
 		ck_assert_uint_eq(b->id, row->id);
-		ck_assert_uint_eq(b->weight_milli, row->weight_milli);
+		ck_assert_uint_eq(f.snap->weights_milli[i], row->weight_milli);
 		ck_assert_uint_eq(b->port_be, htons(row->port));
 		ck_assert_uint_eq(b->generation, i / 2 + 50);
 		ck_assert_uint_eq(b->next_hop, i / 2 + 70);
@@ -221,7 +221,7 @@ START_TEST(given_weights_replace_the_configured_ones)
 		n_first += backend == 3;
 	}
 	ck_assert_uint_eq(n_first, 3072);
-	ck_assert_uint_eq(snap->backends[3].weight_milli, 3000);
+	ck_assert_uint_eq(snap->weights_milli[3], 3000);
 	ck_assert_uint_eq(snap->pools[0].inverse_weights[0], 0);
 	ck_assert(snap->pools[0].has_capacity && !snap->pools[1].has_capacity);
 	for (uint32_t i = 0; i < snap->pools[1].n_maglev; i++)

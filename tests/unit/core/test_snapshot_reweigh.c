@@ -16,6 +16,7 @@ static void check_pool(const struct sl_snap_pool *got, const struct sl_snap_pool
 	ck_assert_uint_eq(got->tcp_idle_ticks, want->tcp_idle_ticks);
 	ck_assert_int_eq(got->has_capacity, want->has_capacity);
 	ck_assert_uint_eq(got->weights_milli, want->weights_milli);
+	ck_assert_uint_eq(got->weight_top_milli, want->weight_top_milli);
 	ck_assert_uint_eq(got->turns.n_leaves, want->turns.n_leaves);
 	ck_assert_uint_eq(got->n_maglev, want->n_maglev);
 	for (uint32_t m = 0; m < want->n_members; m++) {
@@ -38,8 +39,10 @@ static void check_snapshot(const struct sl_snapshot *got, const struct sl_snapsh
 	ck_assert_uint_eq(got->n_pools, want->n_pools);
 	ck_assert_uint_eq(got->n_vips, want->n_vips);
 	ck_assert_mem_eq(&got->maglev_key, &want->maglev_key, sizeof(got->maglev_key));
-	for (uint32_t i = 0; i < want->n_backends; i++)
+	for (uint32_t i = 0; i < want->n_backends; i++) {
 		ck_assert_mem_eq(&got->backends[i], &want->backends[i], sizeof(*got->backends));
+		ck_assert_uint_eq(got->weights_milli[i], want->weights_milli[i]);
+	}
 	for (uint32_t i = 0; i < want->n_pools; i++)
 		check_pool(&got->pools[i], &want->pools[i]);
 	for (uint32_t i = 0; i < want->n_vips; i++) {
@@ -110,7 +113,8 @@ START_TEST(a_pool_that_keeps_its_weights_keeps_its_tables)
 	ck_assert_ptr_eq(made->pools[1].maglev, f.snap->pools[1].maglev);
 	ck_assert_ptr_eq(made->pools[2].inverse_weights, f.snap->pools[2].inverse_weights);
 	ck_assert_ptr_eq(made->vips, f.snap->vips);
-	ck_assert_uint_eq(f.snap->backends[1].weight_milli, f.body.backends[0].weight_milli);
+	ck_assert_ptr_eq(made->backends, f.snap->backends);
+	ck_assert_uint_eq(f.snap->weights_milli[1], f.body.backends[0].weight_milli);
 	sl_snapshot_free(made);
 	teardown(&f);
 }
