@@ -200,9 +200,11 @@ OBJECT(backend_object, "backend", backend_keys, NULL);
 static const struct sl_schema_key forward_keys[] = {
 	{"mode", SL_VALUE_WORD, true, AT(raw_forward, mode), .words = forwards,
          .default_text = "nat",
-         .doc = "nat keeps the client's address; fullnat replaces it by ours; dsr-l2 changes the "
-                "destination MAC alone, dsr-ipip and dsr-gue put the packet inside another one "
-                "(IP in IP, GUE on UDP port 6080), and replies bypass Sluice"},
+         .doc = "nat keeps the client's address; fullnat replaces it by ours, and the backend may "
+                "be "
+                "of the other IP version; dsr-l2 changes the destination MAC alone, dsr-ipip and "
+                "dsr-gue put the packet inside another one (IP in IP, GUE on UDP port 6080), and "
+                "replies bypass Sluice"},
 	{"mtu-guard", SL_VALUE_WORD, false, AT(raw_forward, mtu_guard), .words = mtu_guards,
          .default_text = "both", .only_for = ONLY_TUNNEL,
          .doc = "dsr-ipip and dsr-gue only; against packets that encapsulation makes longer than "

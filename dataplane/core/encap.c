@@ -18,6 +18,7 @@ static uint8_t traffic_class(const uint8_t *l3, bool is_v6)
 static void put_v4(uint8_t *l3, const struct sl_encap *outer, const uint8_t *inner,
                    bool is_inner_v6, uint16_t total_bytes, uint8_t proto)
 {
+	uint64_t sum = 0;
 	uint16_t df = is_inner_v6 ? 0 : sl_load16_host(inner + SL_IPV4_OFF_FRAG) & IPV4_DF;
 
 	l3[0] = 0x45;
@@ -30,8 +31,11 @@ static void put_v4(uint8_t *l3, const struct sl_encap *outer, const uint8_t *inn
 	sl_store16(l3 + SL_IPV4_OFF_CSUM, 0);
 	memcpy(l3 + SL_IPV4_OFF_SRC, outer->src.bytes + 12, 4);
 	memcpy(l3 + SL_IPV4_OFF_DST, outer->dst.bytes + 12, 4);
+	for (uint32_t i = 0; i < SL_IPV4_BYTES; i += sizeof(uint32_t))
+		sum += sl_load32(l3 + i);
+	sum = (sum & UINT32_MAX) + (sum >> 32);
 	sl_store16(l3 + SL_IPV4_OFF_CSUM,
-	           (uint16_t)~sl_csum_fold(sl_csum_add(0, l3, SL_IPV4_BYTES)));
+	           (uint16_t)~sl_csum_fold((uint32_t)((sum & 0xffff) + (sum >> 16))));
 }
 
 static void put_v6(uint8_t *l3, const struct sl_encap *outer, const uint8_t *inner,
@@ -77,7 +81,10 @@ bool sl_encap_push(struct sl_pkt *pkt, const struct sl_encap *outer)
 		return false;
 	pkt->data -= overhead;
 	pkt->headroom = (uint16_t)(pkt->headroom - overhead);
-	memmove(pkt->data, pkt->data + overhead, pkt->l3_off);
+	if (pkt->l3_off == SL_ETH_BYTES) // no tag: a constant, and shorter than what comes between
+		memcpy(pkt->data, pkt->data + overhead, SL_ETH_BYTES);
+	else
+		memmove(pkt->data, pkt->data + overhead, pkt->l3_off);
 	l3 = pkt->data + pkt->l3_off;
 	sl_store16_host(l3 - 2, is_outer_v6 ? SL_ETHERTYPE_IPV6 : SL_ETHERTYPE_IPV4);
 	if (is_outer_v6)

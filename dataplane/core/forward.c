@@ -401,6 +401,19 @@ void sl_forward_guess(struct sl_forwarder *fw, struct sl_forward_batch *batch)
 	sl_flow_search_guess(fw->flows, batch->n_pkts, &batch->search);
 }
 
+// The entries are here, right or wrong: what has been measured of them is next.
+void sl_forward_peek(struct sl_forwarder *fw, const struct sl_forward_batch *batch)
+{
+	for (uint32_t i = 0; i < batch->n_pkts; i++) {
+		const uint32_t ref = batch->search.refs[i];
+		const struct sl_flow *flow = flow_at(fw->flows, ref >> 1);
+
+		if (ref != SL_FLOW_NONE && (flow->flags & SL_FLOW_IS_MEASURED) &&
+		    sl_measure_wants(flow, batch->pkts[i]))
+			sl_measure_prefetch(fw->measure, ref >> 1);
+	}
+}
+
 void sl_forward_finish(struct sl_forwarder *fw, struct sl_forward_batch *batch)
 {
 	for (uint32_t i = 0; i < batch->n_pkts; i++) {
@@ -429,6 +442,7 @@ void sl_forward_burst(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t n_
 		memcpy(batch.pkts, pkts + first, batch.n_pkts * sizeof(*pkts));
 		sl_forward_start(fw, &batch);
 		sl_forward_guess(fw, &batch);
+		sl_forward_peek(fw, &batch);
 		sl_forward_finish(fw, &batch);
 	}
 }

@@ -85,7 +85,7 @@ static inline void forward_measure(struct sl_forwarder *fw, struct sl_flow *flow
                                    const struct sl_pkt *pkt, enum sl_dir dir)
 {
 	if ((flow->flags & SL_FLOW_IS_MEASURED) && pkt->kind == SL_PKT_TCP &&
-	    sl_measure_wants(flow, pkt))
+	    sl_measure_wants(flow, pkt) && !sl_measure_is_stale(fw->measure, flow, pkt))
 		sl_measure_pkt(fw->measure, flow, pkt, dir, fw->now_ns);
 }
 

@@ -134,6 +134,7 @@ static int worker_new(struct sl_replay *rp, uint32_t index, uint64_t seed)
 		.port_macs = (const uint8_t(*)[6])rp->macs,
 		.steer_seed = seed,
 		.cookie_key = sl_syncookie_key(&params.key),
+		.now_ns = rp->now_ns,
 	};
 	if (w->fw.flows == NULL || w->fw.local_ports == NULL)
 		return -EINVAL;
