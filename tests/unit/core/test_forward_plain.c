@@ -63,7 +63,7 @@ static void check_same(const struct lab *a, const struct lab *b)
 {
 	ck_assert_int_eq(a->pkt.verdict, b->pkt.verdict);
 	ck_assert_uint_eq(a->pkt.len, b->pkt.len);
-	ck_assert_mem_eq(a->frame, b->frame, a->pkt.len);
+	ck_assert_mem_eq(a->pkt.data, b->pkt.data, a->pkt.len);
 	ck_assert_mem_eq(&a->pkt.tuple, &b->pkt.tuple, sizeof(a->pkt.tuple));
 	ck_assert_uint_eq(a->pkt.ttl, b->pkt.ttl);
 	ck_assert_uint_eq(a->pkt.out_port, b->pkt.out_port);
