@@ -137,7 +137,6 @@ static void eject(struct sl_guard_pool *pool, struct sl_guard_member *m,
 	m->state = SL_GUARD_EJECTED;
 	m->reason = (uint8_t)reason;
 	m->connected = m->refused = m->ended = m->fleeting = m->good = 0;
-	m->looks = 0;
 }
 
 static void learn(struct sl_guard_member *m, double x)
@@ -211,6 +210,7 @@ static bool is_outlier(struct sl_guard_member *m, const struct peers *p, double 
 	return m->value > m->bound && ratio > OUTLIER_RATIO;
 }
 
+// Who is ejected is not looked at: what it did before is no reason to eject it again.
 static void look(struct sl_guard_pool *pool, struct sl_guard_member *members,
                  const struct sl_guard_seen *seen, const bool *takes_flows, double *scratch,
                  size_t n)
@@ -220,15 +220,16 @@ static void look(struct sl_guard_pool *pool, struct sl_guard_member *members,
 
 	for (size_t i = 0; i < n; i++) {
 		struct sl_guard_member *m = &members[i];
+		const bool is_in = takes_flows[i] && m->state != SL_GUARD_EJECTED;
 		bool is_one = false;
 
-		if (takes_flows[i] && seen[i].latency_us > 0) {
+		if (is_in && seen[i].latency_us > 0) {
 			look_back(m, seen[i].latency_us);
 			is_one = is_outlier(m, &p, seen[i].latency_us);
 		}
 		m->looks = (uint8_t)((m->looks << 1 | is_one) & ((1u << SL_GUARD_LOOKS) - 1));
-		n_taking += takes_flows[i];
-		n_shifted += takes_flows[i] && m->is_drifting;
+		n_taking += is_in;
+		n_shifted += is_in && m->is_drifting;
 	}
 	pool->is_degraded = n_taking > 1 && 2 * n_shifted > n_taking;
 }

@@ -130,6 +130,11 @@ void sl_palc_tick(struct sl_palc_pool *pool, struct sl_palc_member *members,
 	centre(members, takes_flows, n);
 }
 
+void sl_palc_forget(struct sl_palc_member *member)
+{
+	*member = (struct sl_palc_member){.u = member->u};
+}
+
 double sl_palc_factor(const struct sl_palc_member *member)
 {
 	return exp(member->u);

@@ -12,8 +12,7 @@
 //          down faster than up; it leaks towards 0 (the configured weight) all the time; u has mean
 //          0 over the pool and stays within ln 1/8 .. ln 4. factor = exp(u).
 // Freeze:  when the pool's median TTFT is above the objective everybody is full, and differences
-// say
-//          nothing about speed: then u only leaks.
+//          say nothing about speed: then u only leaks.
 // Unknown: a backend with fewer than SL_PALC_SAMPLES recent samples has no D and only leaks; so has
 //          everybody in a pool where fewer than two have one.
 // Time:    elapsed time is a parameter; a gap longer than a second counts as one.
@@ -62,6 +61,9 @@ struct sl_palc_pool {
 void sl_palc_tick(struct sl_palc_pool *pool, struct sl_palc_member *members,
                   const struct sl_palc_seen *seen, const bool *takes_flows, double *scratch,
                   size_t n, uint64_t elapsed_ns);
+
+// What was seen of it is too old to go by; its weight stays.
+void sl_palc_forget(struct sl_palc_member *member);
 
 double sl_palc_factor(const struct sl_palc_member *member);
 
