@@ -9,14 +9,15 @@
 //          connect   half of at least 20 SYNs refused, or 5 refused and none taken in one tick.
 //          stall     somebody has waited max(10 s, 8 x TTFT) and nothing at all was answered
 //                    meanwhile.
-//          outlier   ln D is 3.5 deviations (median absolute deviation) above the peers', twice
-//                    their median and 50 ms more, in 3 of 5 looks 2 s apart; of fewer than 4
-//                    members: four times their median.
+//          outlier   ln D is 3.5 deviations (median absolute deviation) above the peers', six
+//                    times their median and 50 ms more, in 3 of 5 looks 2 s apart; of fewer than
+//                    4 members by the ratio alone. One that is less slow than that serves what
+//                    its weight gives it, and is worth more in the pool than out of it.
 //          drift     CUSUM of ln D against the backend's own past: shown, ejects nobody.
-// Ejected: 30 s, doubled each time it happens again soon, at most 5 min, +-20 %; at most a fifth
-//          of the pool (one at least) and never more than half of those that take flows. Then
-//          half open: a 64th of the weight until 3 good connections close it, or 3 bad ones
-//          eject it anew.
+// Ejected: 30 s, doubled each time it happens again soon, at most 5 min (an outlier: 1 min),
+//          +-20 %; at most a fifth of the pool (one at least) and never more than half of those
+//          that take flows. Then half open: a 64th of the weight until 3 good connections close it,
+//          or 3 bad ones eject it anew.
 // Fleet:   when more than half drift at once it is no fault of theirs: the pool is shown as
 //          degraded, no outlier is ejected, and weights should freeze.
 // Time:    now_ns is the caller's; ticks of SL_GUARD_TICK_NS.   Thread: pure; the owner's.

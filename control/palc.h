@@ -11,6 +11,9 @@
 // Weight:  u moves by the gain times ln(median D / D), with a dead band, at most so far per second,
 //          down faster than up; it leaks towards 0 (the configured weight) all the time; u has mean
 //          0 over the pool and stays within ln 1/8 .. ln 4. factor = exp(u).
+// Pools:   a weight places connections. Where each carries many requests (keep-alive), what it does
+//          shows only after most of them have ended, and a controller that does not wait hunts:
+//          steps are taken times connections / answers, at most 1.
 // Freeze:  when the pool's median TTFT is above the objective everybody is full, and differences
 //          say nothing about speed: then u only leaks.
 // Unknown: a backend with fewer than SL_PALC_SAMPLES recent samples has no D and only leaks; so has
@@ -37,6 +40,7 @@ struct sl_palc_seen {
 	double duration_us; // mean of the connections that ended, where tokens cannot be seen
 	uint32_t n_ended;
 	uint32_t oldest_us; // the longest wait for an answer now; 0 = none
+	uint32_t n_connected;
 };
 
 // One backend. Zeroed = knows nothing.
@@ -48,12 +52,14 @@ struct sl_palc_member {
 };
 
 struct sl_palc_pool {
-	double slo_ttft_us; // objective; 0 = none: never frozen
-	bool must_freeze;   // somebody else says so
+	double slo_ttft_us;             // objective; 0 = none: never frozen
+	bool must_freeze;               // somebody else says so
+	double n_connected, n_answered; // forgotten over 30 s
 	// --- of the last tick, to be shown ---
 	double median_us;      // D; 0 = fewer than two known
 	double median_ttft_us; // 0 = unknown
 	bool is_frozen;
+	double authority; // share of requests that weights can place
 };
 
 // One step. members[n] and seen[n] by backend; those with takes_flows[i] false are left out of

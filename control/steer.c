@@ -112,6 +112,7 @@ static void run_controller(struct sl_steer *steer, const bool *takes_flows, uint
 			.tpot_us = mean(seen->tpot_sum_us, seen->n_tokens),
 			.n_ended = seen->n_ended,
 			.duration_us = mean(seen->duration_sum_us, seen->n_ended),
+			.n_connected = seen->n_connected,
 			.oldest_us = seen->oldest_us,
 		};
 	}

@@ -390,8 +390,6 @@ static void apply_fault(struct world *w, const struct fault *f)
 		s->is_hanging = is_on;
 		break;
 	case FAULT_ABSENT:
-		if (s->is_up == is_on && !is_on)
-			break;
 		if (!s->is_up && !is_on)
 			s->up_ns = w->now_ns;
 		s->is_up = !is_on;

@@ -184,16 +184,21 @@ static const struct {
 	double latency_ms[8]; // backend 0 is the one
 	bool is_ejected;
 } outlier_cases[] = {
-	{"six times the median", 8, {6000, 900, 950, 1000, 1000, 1000, 1050, 1100}, true},
-	{"not twice the median", 8, {1990, 1000, 1000, 1000, 1000, 1000, 1000, 1000}, false},
-	{"twice the median and more", 8, {2100, 1000, 1000, 1000, 1000, 1000, 1000, 1000}, true},
-	{"less than 50 ms more", 8, {55, 10, 10, 10, 10, 10, 10, 10}, false},
-	{"more than 50 ms more", 8, {65, 10, 10, 10, 10, 10, 10, 10}, true},
+	{"seven times the median", 8, {7000, 900, 950, 1000, 1000, 1000, 1050, 1100}, true},
+	{"not six times the median", 8, {5900, 1000, 1000, 1000, 1000, 1000, 1000, 1000}, false},
+	{"six times the median and more",
+         8,
+         {6100, 1000, 1000, 1000, 1000, 1000, 1000, 1000},
+         true},
+	{"less than 50 ms more", 8, {35, 5, 5, 5, 5, 5, 5, 5}, false},
+	{"not 50 ms more", 8, {52, 5, 5, 5, 5, 5, 5, 5}, false},
+	{"more than 50 ms more", 8, {57, 5, 5, 5, 5, 5, 5, 5}, true},
 	{"peers that differ widely", 8, {12000, 300, 500, 700, 1000, 1500, 2200, 3300}, false},
-	{"six times faster", 8, {160, 1000, 1000, 1000, 1000, 1000, 1000, 1000}, false},
-	{"four: by deviation", 4, {2100, 1000, 1000, 1000}, true},
-	{"three: by ratio, not four times", 3, {3900, 1000, 1000}, false},
-	{"three: by ratio, four times", 3, {4100, 1000, 1000}, true},
+	{"seven times faster", 8, {140, 1000, 1000, 1000, 1000, 1000, 1000, 1000}, false},
+	{"four: by deviation, they are alike", 4, {14000, 1900, 2000, 2100}, true},
+	{"four: by deviation, they differ more", 4, {40000, 200, 2000, 20000}, false},
+	{"three: by ratio, not six times", 3, {5900, 1000, 1000}, false},
+	{"three: by ratio, they differ", 3, {14000, 200, 2000}, true},
 	{"the only one", 1, {60000}, false},
 	{"the only one that is known", 8, {60000, 0, 0, 0, 0, 0, 0, 0}, false},
 };
@@ -233,7 +238,7 @@ START_TEST(an_outlier_is_one_at_three_of_five_looks)
 
 	init(&p, 8);
 	for (const char *look = look_cases[_i].looks; *look != '\0'; look++) {
-		p.seen[0].latency_us = *look == 'x' ? 6e6 : 1e6;
+		p.seen[0].latency_us = *look == 'x' ? 8e6 : 1e6;
 		ticks(&p, 8);
 	}
 	ck_assert_msg((p.members[0].state == SL_GUARD_EJECTED) == look_cases[_i].is_ejected, "%s",
@@ -321,7 +326,7 @@ START_TEST(what_is_seen_of_an_ejected_one_is_not_held_against_it)
 	struct pool p;
 
 	init(&p, 8);
-	p.seen[0].latency_us = 6e6;
+	p.seen[0].latency_us = 8e6;
 	ck_assert_int_ge(ticks_until(&p, SL_GUARD_EJECTED, 40), 0);
 	ck_assert_int_ge(ticks_until(&p, SL_GUARD_HALF_OPEN, 200), 0);
 	ticks(&p, 8 * 2);
@@ -404,6 +409,20 @@ START_TEST(each_ejection_lasts_twice_as_long_up_to_five_minutes)
 	}
 	ck_assert_double_eq_tol(least_s, 0.8 * want_s, 0.5);
 	ck_assert_double_eq_tol(most_s, 1.2 * want_s, 0.5);
+}
+END_TEST
+
+START_TEST(an_outlier_is_out_for_a_minute_at_most)
+{
+	struct pool p;
+
+	init(&p, 8);
+	p.members[0].n_ejections = 9;
+	p.members[0].ejected_ns = p.now_ns - 60 * SL_NS_PER_S;
+	p.seen[0].latency_us = 8e6;
+	ck_assert_int_ge(ticks_until(&p, SL_GUARD_EJECTED, 40), 0);
+	ck_assert_uint_ge(p.members[0].until_ns - p.now_ns, 47 * SL_NS_PER_S);
+	ck_assert_uint_le(p.members[0].until_ns - p.now_ns, 72 * SL_NS_PER_S);
 }
 END_TEST
 
@@ -538,6 +557,7 @@ int main(void)
 	tcase_add_test(tc, who_takes_no_flows_is_neither_judged_nor_counted);
 	tcase_add_loop_test(tc, each_ejection_lasts_twice_as_long_up_to_five_minutes, 0,
 	                    CASES(back_off_cases));
+	tcase_add_test(tc, an_outlier_is_out_for_a_minute_at_most);
 	tcase_add_test(tc, after_ten_good_minutes_it_is_forgiven);
 	tcase_add_loop_test(tc, half_open_three_connections_decide, 0, CASES(half_open_cases));
 	tcase_add_test(tc, a_state_has_its_share_of_the_weight);

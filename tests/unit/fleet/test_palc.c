@@ -146,6 +146,53 @@ START_TEST(a_step_follows_the_ratio_to_the_median)
 }
 END_TEST
 
+static const struct {
+	const char *name;
+	uint32_t n_connected, n_ttft;
+	double authority;
+} authority_cases[] = {
+	{"a connection a request", 10, 10, 1},
+	{"twenty requests a connection", 1, 20, 0.05},
+	{"connections whose answers are not seen", 10, 0, 1},
+	{"none opened at all", 0, 10, 0},
+	{"nothing happens", 0, 0, 1},
+};
+
+START_TEST(a_step_is_as_large_as_weights_place_requests)
+{
+	struct pool p;
+	double moved;
+
+	init(&p);
+	for (size_t i = 0; i < N; i++)
+		p.seen[i] = (struct sl_palc_seen){.n_ttft = authority_cases[_i].n_ttft,
+		                                  .ttft_us = i == 0 ? 3e6 : 1e6,
+		                                  .n_connected = authority_cases[_i].n_connected};
+	p.members[0].ttft_us = 3e6;
+	tick(&p, 1000);
+	moved = p.members[0].u - p.members[1].u;
+	ck_assert_msg(fabs(p.pool.authority - authority_cases[_i].authority) < CLOSE, "%s: %.3f",
+	              authority_cases[_i].name, p.pool.authority);
+	ck_assert_msg(fabs(moved + 0.2 * 0.9 * authority_cases[_i].authority) < CLOSE, "%s: %.7f",
+	              authority_cases[_i].name, moved);
+}
+END_TEST
+
+START_TEST(what_clients_do_is_forgotten_over_30_seconds)
+{
+	struct pool p;
+
+	init(&p);
+	p.seen[0] = (struct sl_palc_seen){.n_ttft = 20, .ttft_us = 1e6, .n_connected = 1};
+	tick(&p, 1000);
+	p.seen[0] = (struct sl_palc_seen){0};
+	for (int s = 0; s < 30; s++)
+		tick(&p, 1000);
+	ck_assert_double_eq_tol(p.pool.n_answered, 20 * exp(-1), CLOSE);
+	ck_assert_double_eq_tol(p.pool.authority, 0.05, CLOSE);
+}
+END_TEST
+
 START_TEST(small_latencies_are_alike_whatever_their_ratio)
 {
 	struct pool p;
@@ -292,7 +339,8 @@ START_TEST(a_slow_backend_recovers_once_it_is_fast_again)
 
 	init(&p);
 	for (size_t i = 0; i < N; i++)
-		p.seen[i] = (struct sl_palc_seen){.n_ttft = 8, .ttft_us = i == 0 ? 6e6 : 1e6};
+		p.seen[i] = (struct sl_palc_seen){
+			.n_ttft = 8, .ttft_us = i == 0 ? 6e6 : 1e6, .n_connected = 8};
 	for (int s = 0; s < 60; s++)
 		tick(&p, 1000);
 	ck_assert_double_lt(sl_palc_factor(&p.members[0]), 0.25);
@@ -363,6 +411,9 @@ int main(void)
 	tcase_add_test(tc, samples_are_smoothed_over_5_3_and_10_seconds);
 	tcase_add_test(tc, a_backend_that_falls_silent_becomes_unknown);
 	tcase_add_loop_test(tc, a_step_follows_the_ratio_to_the_median, 0, CASES(step_cases));
+	tcase_add_loop_test(tc, a_step_is_as_large_as_weights_place_requests, 0,
+	                    CASES(authority_cases));
+	tcase_add_test(tc, what_clients_do_is_forgotten_over_30_seconds);
 	tcase_add_test(tc, small_latencies_are_alike_whatever_their_ratio);
 	tcase_add_loop_test(tc, a_pool_above_its_objective_moves_nobody, 0, CASES(freeze_cases));
 	tcase_add_test(tc, a_frozen_pool_leaks);

@@ -193,7 +193,7 @@ START_TEST(without_guards_the_controller_still_slows_an_outlier)
 
 	setup(&p);
 	p.steer.has_guards = false;
-	make_slow(&p.seen[0], 6);
+	make_slow(&p.seen[0], 9);
 	run(&p, 25);
 	ck_assert_uint_eq(p.steer.guard[0].state, SL_GUARD_EJECTED);
 	ck_assert_double_lt(p.steer.factors[0], 0.5);
@@ -223,7 +223,7 @@ START_TEST(who_comes_back_is_judged_by_what_it_does_then)
 	struct pool p;
 
 	setup(&p);
-	make_slow(&p.seen[0], 6);
+	make_slow(&p.seen[0], 9);
 	p.steer.palc[0].n_recent = 1e9; // very well known
 	for (int i = 0; i < 80 && p.steer.guard[0].state != SL_GUARD_EJECTED; i++)
 		tick(&p, 250);
