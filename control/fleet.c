@@ -122,6 +122,13 @@ bool sl_fleet_tick(struct sl_fleet *fleet, uint64_t now_ns)
 
 const uint32_t *sl_fleet_take_weights(struct sl_fleet *fleet)
 {
+	for (uint32_t b = 0; b < fleet->set.n_backends; b++) {
+		struct sl_steer_view view;
+
+		sl_fleet_steer_view(fleet, b, &view);
+		sl_fleet_note_change(&fleet->set.backends[b], fleet->set.taken_milli[b],
+		                     view.guard_reason, fleet->tick_ns);
+	}
 	if (fleet->set.n_backends > 0)
 		memcpy(fleet->set.taken_milli, fleet->set.weights_milli,
 		       fleet->set.n_backends * sizeof(*fleet->set.taken_milli));
