@@ -329,7 +329,7 @@ static void check_syn_cookies(const struct raw_vip *vip, const struct raw_pool *
 			diag, &node->span,
 			"syn-cookies cannot go with client-address proxy-v2 of pool \"%.64s\": a "
 			"server that speaks first would wait for the header, its client for the "
-		        "server",
+			"server",
 			pool->node->key->text);
 }
 

@@ -138,6 +138,7 @@ const uint32_t *sl_fleet_take_weights(struct sl_fleet *fleet)
 void sl_fleet_view(const struct sl_fleet *fleet, uint32_t backend, struct sl_backend_view *view)
 {
 	const struct sl_fleet_backend *be;
+	struct sl_steer_view steer;
 
 	*view = (struct sl_backend_view){.deciding_probe = SL_FLEET_NO_PROBE,
 	                                 .override_weight = -1};
@@ -151,7 +152,10 @@ void sl_fleet_view(const struct sl_fleet *fleet, uint32_t backend, struct sl_bac
 	view->latency_factor_milli = sl_weight_to_milli(be->factor);
 	view->slow_start_milli = be->ramp_milli;
 	view->override_weight = be->override_weight;
-	view->latency_us = sl_estimator_value_us(&be->latency);
+	view->guard_milli = sl_fleet_guard_milli(fleet, backend);
+	view->latency_us = sl_fleet_steer_view(fleet, backend, &steer)
+	                           ? steer.ttft_us
+	                           : sl_estimator_value_us(&be->latency);
 	view->state_since_ns = be->state_since_ns;
 	view->is_drained_by_operator = be->is_drained;
 	view->in_panic = be->in_panic;

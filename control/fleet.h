@@ -76,9 +76,10 @@ struct sl_backend_view {
 	uint32_t deciding_probe;       // number in the pool; UINT32_MAX = none
 	uint32_t weight_milli;         // effective, last computed
 	uint32_t latency_factor_milli; // 1000 = neutral (shadow: what it would be)
+	uint32_t guard_milli;          // 1000 = well, 0 = ejected (shadow: it would be)
 	uint32_t slow_start_milli;     // 1000 = done
 	int32_t override_weight;       // -1 = none
-	uint64_t latency_us;           // smoothed; 0 = unknown
+	uint64_t latency_us;           // smoothed, of probe or first tokens; 0 = unknown
 	uint64_t state_since_ns;
 	bool is_drained_by_operator;
 	bool in_panic;
