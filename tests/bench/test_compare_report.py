@@ -4,10 +4,10 @@ import os
 import sys
 import unittest
 
-import tap
-
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "tools", "demo.d"))
-from compare_report import OURS, best_other, figures_of, ratios, table, verdicts  # noqa: E402
+TESTS = os.path.join(os.path.dirname(__file__), "..")
+sys.path[:0] = [os.path.join(TESTS, "lib"), os.path.join(TESTS, "..", "tools", "demo.d")]
+import tap  # noqa: E402
+from compare_report import OURS, best_other, disturbed, figures_of, ratios, table, verdicts  # noqa: E402
 
 OTHERS = ["haproxy leastconn", "nginx stream least_conn"]
 NAMES = [OURS, *OTHERS]
@@ -20,7 +20,7 @@ REPORT = {
 
 def figures(ttft_p99, failed=0, **others):
     return {"sent": 1000, "ok": 1000 - failed, "failed": failed, "ttft_p50": 0.1, "ttft_p99": ttft_p99,
-            "e2e_p99": 15.0, "slo": 0.99, "loaded_share": 0.4, **others}
+            "e2e_p99": 15.0, "slo": 0.99, "loaded_share": 0.4, "cpu_wait_ms": 0.2, **others}
 
 
 def a_round(ours, *others):
@@ -67,6 +67,10 @@ class CompareReport(unittest.TestCase):
     def test_a_short_run_is_not_judged_by_the_reach(self):
         self.assertEqual([p for p, _ in verdicts([a_round(9.0, 1.0, 1.0)], NAMES, [], False)], [True])
 
+    def test_turns_without_enough_cpu_are_named(self):
+        calm, busy = figures(1.0), figures(1.0, cpu_wait_ms=1.5)
+        self.assertEqual(disturbed([{OURS: calm, OTHERS[0]: calm}, {OURS: busy, OTHERS[0]: calm}]), [(2, OURS, 1.5)])
+
     def test_an_error_through_ours_fails_and_one_through_others_does_not(self):
         ours = [{OURS: figures(0.1, failed=1), OTHERS[0]: figures(1.0)}]
         others = [{OURS: figures(0.1), OTHERS[0]: figures(1.0, failed=1)}]
@@ -79,4 +83,4 @@ class CompareReport(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    tap.main("compare_report", CompareReport)
+    tap.main("bench:compare_report", CompareReport)

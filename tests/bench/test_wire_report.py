@@ -4,9 +4,9 @@ import os
 import sys
 import unittest
 
-import tap
-
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "tools", "bench.d"))
+TESTS = os.path.join(os.path.dirname(__file__), "..")
+sys.path[:0] = [os.path.join(TESTS, "lib"), os.path.join(TESTS, "..", "tools", "bench.d")]
+import tap  # noqa: E402
 from wire_report import ERRORS, complaints, parse_wrk, summarize, table  # noqa: E402
 
 CLEAN = """\
@@ -83,4 +83,4 @@ class WireReport(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    tap.main("wire_report", WireReport)
+    tap.main("bench:wire_report", WireReport)

@@ -14,7 +14,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib.d"))
 import peers  # noqa: E402
-from compare_report import figures_of, table, verdicts  # noqa: E402
+from compare_report import disturbed, figures_of, table, verdicts  # noqa: E402
 from lab import PORT, Lab, end_on_signal, rotated, sweep_dead_runs  # noqa: E402
 from machine import machine  # noqa: E402
 
@@ -102,7 +102,17 @@ class CompareLab(Lab):
         self.wait_end("load", self.setting.count_s + 2 * DRAIN_S)
         self.check_alive()
         with open(f"{self.dir}/load.json", encoding="utf-8") as f:
-            return figures_of(json.load(f), self.loaded)
+            return {**figures_of(json.load(f), self.loaded), "cpu_wait_ms": self.cpu_wait_ms(),
+                    "machine_load": os.getloadavg()[0]}
+
+    def cpu_wait_ms(self):
+        """How long a server that wants the CPU waits for it, on average: above some ms the machine is measured."""
+        waited_ns = times = 0
+        for n in range(self.setting.n_servers):
+            with open(f"/proc/{self.procs[f's{n}'].pid}/schedstat", encoding="ascii") as f:
+                _, delay_ns, turns = map(int, f.read().split())
+            waited_ns, times = waited_ns + delay_ns, times + turns
+        return waited_ns / times / 1e6 if times else 0.0
 
 
 def turn(name, seed, cpus, setting):
@@ -125,7 +135,8 @@ def words(figures):
     return (f"TTFT p50 {text(figures['ttft_p50'], digits=3)} p99 {text(figures['ttft_p99'])} s, "
             f"E2E p99 {text(figures['e2e_p99'])} s, SLO {text(figures['slo'], 100, 1)} %, "
             f"{text(figures['loaded_share'], 100, 1)} % to loaded servers, {figures['sent']} requests, "
-            f"{figures['failed']} errors, machine load {figures['machine_load']:.1f}")
+            f"{figures['failed']} errors, machine load {figures['machine_load']:.1f}, servers wait "
+            f"{figures['cpu_wait_ms']:.2f} ms for the CPU")
 
 
 def run_rounds(names, first_seed, cpus, setting):
@@ -136,12 +147,11 @@ def run_rounds(names, first_seed, cpus, setting):
             head = f"round {number + 1}/{setting.n_rounds}  {name:<26}"
             try:
                 # Servers and hidden requests have seeds near it: rounds are far apart.
-                figures = turn(name, first_seed + 1000 * number, cpus, setting)
+                rounds[-1][name] = turn(name, first_seed + 1000 * number, cpus, setting)
             except (RuntimeError, ValueError, OSError) as error:
                 failures.append((number + 1, name, str(error)))
                 progress(f"{head}failed: {error}")
                 continue
-            rounds[-1][name] = {**figures, "machine_load": os.getloadavg()[0]}
             progress(head + words(rounds[-1][name]))
     return rounds, failures
 
@@ -177,6 +187,9 @@ def main():
     rounds, failures = run_rounds(names, args.seed, (str(cpus[-1]), str(cpus[0])), setting)
     progress(f"medians of the rounds, took {time.monotonic() - started:.0f} s")
     print(table(rounds, names))
+    for number, name, wait_ms in disturbed(rounds):
+        progress(f"round {number}, {name}: servers waited {wait_ms:.1f} ms for the CPU; the figures are the machine's, "
+                 "see tools/README.md")
     rows = verdicts(rounds, names, failures, not args.quick)
     for passed, text in rows:
         print(f"{'PASS' if passed else 'FAIL'}  {text}")

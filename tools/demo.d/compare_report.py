@@ -5,7 +5,8 @@ import statistics
 OURS = "sluice adaptive"
 # Issue 4, section 4.
 REACH_RATIO = 0.70
-FIGURES = ("ttft_p50", "ttft_p99", "e2e_p99", "slo")
+# A step of a server's engine takes 8 ms and more: above this the machine is measured, not the balancer.
+CPU_WAIT_MS = 1.0
 
 
 def figures_of(report, loaded):
@@ -70,6 +71,12 @@ def table(rounds, names):
                      f"{sum(r[name]['sent'] for r in rounds if name in r):>10}"
                      f"{sum(r[name]['failed'] for r in rounds if name in r):>8}")
     return "\n".join(lines)
+
+
+def disturbed(rounds):
+    """Turns (round, contestant, ms) in which the servers waited too long for the CPU."""
+    return [(number + 1, name, figures["cpu_wait_ms"]) for number, r in enumerate(rounds)
+            for name, figures in r.items() if figures["cpu_wait_ms"] > CPU_WAIT_MS]
 
 
 def verdicts(rounds, names, failures, must_reach):

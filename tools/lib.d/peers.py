@@ -6,7 +6,7 @@ import os
 
 from lab import PORT, VIP, wait_until
 
-BUILD = os.path.abspath("build")
+BUILD = os.path.abspath(os.environ.get("SL_BUILD", "build"))
 DATAPLANE = f"{BUILD}/dataplane/io/sluice-dataplane"
 CONTROL = f"{BUILD}/control/sluice-control"
 CLI = f"{BUILD}/tools/cli/sluice"

@@ -10,7 +10,7 @@ class Tap(unittest.TestResult):
         self.name = name
 
     def say(self, result, test, text=""):
-        print(f"{result} {self.testsRun} - bench:{self.name}:{test.id().rsplit('.', 1)[-1]}: {text}")
+        print(f"{result} {self.testsRun} - {self.name}:{test.id().rsplit('.', 1)[-1]}: {text}")
 
     def addSuccess(self, test):
         self.say("ok", test, "passed")
@@ -25,6 +25,7 @@ class Tap(unittest.TestResult):
 
 
 def main(name, cases):
+    """name as the Check programs have it: suite:program."""
     suite = unittest.defaultTestLoader.loadTestsFromTestCase(cases)
     print(f"1..{suite.countTestCases()}")
     sys.exit(not suite.run(Tap(name)).wasSuccessful())
