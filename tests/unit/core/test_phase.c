@@ -363,7 +363,7 @@ START_TEST(random_segments_leave_a_sound_state)
 	struct sl_phase_flow flow = {0};
 
 	sl_phase_open(&flow, 0, 0, 0);
-	for (int i = 0; i < 300000; i++) {
+	for (int i = 0; i < 60000; i++) {
 		uint64_t r = sl_check_random(&random);
 		uint32_t n_bytes = (uint32_t)(r >> 8) % 80;
 		uint8_t *payload = malloc(n_bytes + 1);
@@ -379,7 +379,8 @@ START_TEST(random_segments_leave_a_sound_state)
 			.is_rst = (r >> 24) % 50 == 0,
 		};
 
-		ck_assert_ptr_nonnull(payload);
+		if (payload == NULL)
+			ck_abort_msg("no memory");
 		for (uint32_t b = 0; b < n_bytes; b++)
 			payload[b] = (uint8_t)(sl_check_random(&random) % 24);
 		sl_phase_segment(&flow, &seg, r & 2, &told);
@@ -387,10 +388,9 @@ START_TEST(random_segments_leave_a_sound_state)
 			sl_phase_check(&flow, seg.now_us, &told);
 		if ((r >> 32) % 97 == 0)
 			sl_phase_open(&flow, seg.seq, seg.now_us, 0);
-		ck_assert_msg(sl_phase_load(&flow) <= SL_PHASE_UNIT + SL_PHASE_PENDING_MAX &&
-		                      flow.phase <= SL_PHASE_STREAMING &&
-		                      told.n_tokens <= SL_PHASE_GROUP_TOKENS,
-		              "seed %llu", (unsigned long long)seed);
+		if (!(sl_phase_load(&flow) <= SL_PHASE_UNIT + SL_PHASE_PENDING_MAX &&
+		      flow.phase <= SL_PHASE_STREAMING && told.n_tokens <= SL_PHASE_GROUP_TOKENS))
+			ck_abort_msg("seed %llu", (unsigned long long)seed);
 		free(payload);
 	}
 }
