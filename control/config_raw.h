@@ -63,7 +63,8 @@ struct raw_vip {
 	uint64_t protocol;     // 0 tcp, 1 udp
 	uint64_t affinity;     // enum sl_affinity
 	struct raw_persistence persistence;
-	uint64_t measure; // 0 off, 1 on
+	uint64_t measure;     // 0 off, 1 on
+	uint64_t syn_cookies; // enum sl_syn_cookies
 	struct raw_vip_limits limits;
 	struct raw_list allow, deny; // struct raw_prefix
 	const char *pool;
@@ -106,14 +107,16 @@ struct raw_backend {
 
 struct raw_forward {
 	const struct sl_node *node;
-	uint64_t mode;      // enum sl_forward
-	uint64_t mtu_guard; // enum sl_mtu_guard
+	uint64_t mode;           // enum sl_forward
+	uint64_t mtu_guard;      // enum sl_mtu_guard
+	uint64_t client_address; // enum sl_client_address
 };
 
 struct raw_adaptive {
 	const struct sl_node *node;
 	uint64_t mode; // enum sl_adaptive_mode
 	const char *probe;
+	uint64_t ttft_objective_ms;
 };
 
 struct raw_limits {
@@ -137,6 +140,7 @@ struct raw_pool {
 	uint32_t n_vips;
 	uint16_t vip_port;                             // of all its VIPs; 0 = several
 	const struct raw_vip *vip;                     // the last one that leads here
+	const struct raw_vip *unmeasured_vip;          // one of them, or NULL
 	const struct raw_backend *first_v4, *first_v6; // NULL = none of that family
 };
 
@@ -154,8 +158,14 @@ struct raw_cpu {
 };
 
 struct raw_device {
-	const char *args; // without "kind:"
-	uint8_t kind;     // enum sl_device_kind
+	const char *args;  // without "kind:"
+	uint8_t kind;      // enum sl_device_kind
+	uint8_t bond_mode; // enum sl_bond_mode, of a bond
+};
+
+struct raw_member {
+	const struct sl_node *node;
+	struct raw_device device;
 };
 
 struct raw_vlan {
@@ -170,8 +180,9 @@ struct raw_port {
 	const struct sl_node *node;
 	const char *name;
 	struct raw_device device;
-	uint64_t mode; // enum sl_port_mode
-	uint64_t rss;  // enum sl_rss_side
+	struct raw_list members; // struct raw_member
+	uint64_t mode;           // enum sl_port_mode
+	uint64_t rss;            // enum sl_rss_side
 	uint64_t mtu_bytes;
 	struct raw_list addresses; // struct raw_prefix
 	struct raw_list vlans;     // struct raw_vlan

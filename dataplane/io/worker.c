@@ -12,8 +12,11 @@
 #include <rte_ethdev.h>
 #include <rte_malloc.h>
 
+#include "syncookie.h"
+
 #define IDLE_MAX_US 200 // the longest nap; also bounds how long a new snapshot waits for us
-#define IDLE_SPINS  64  // empty turns before the first nap
+#define BEAT_NS     (10 * SL_NS_PER_MS)
+#define IDLE_SPINS  64 // empty turns before the first nap
 
 uint64_t sl_clock_ns(void)
 {
@@ -77,6 +80,23 @@ static void flush_port(struct sl_worker *worker, uint32_t port)
 		sl_stat_add(&stats->tx_bytes, n_bytes);
 	}
 	worker->n_tx[port] = 0;
+}
+
+// DPDK's LACP sends from within transmit bursts and wants one each 100 ms, packets or none.
+static __rte_noinline void beat(struct sl_worker *worker, uint64_t now_ns)
+{
+	const struct sl_ports *ports = worker->io->ports;
+
+	if (now_ns < worker->next_beat_ns)
+		return;
+	worker->next_beat_ns = now_ns + BEAT_NS;
+	for (uint32_t p = 0; p < ports->n_ports; p++) {
+		const struct sl_port *port = &ports->ports[p];
+
+		if (port->is_lacp && port->parent == p &&
+		    port->tx_queue[worker->index] != SL_NO_QUEUE)
+			rte_eth_tx_burst(port->id, port->tx_queue[worker->index], NULL, 0);
+	}
 }
 
 static void flush_all(struct sl_worker *worker)
@@ -143,14 +163,16 @@ static void obey(struct sl_worker *worker, struct sl_pkt *pkt)
 // Every batch goes one step further, and the one that was gathered is begun.
 static void advance(struct sl_worker *worker)
 {
-	struct sl_forward_batch *done = worker->guessed;
+	struct sl_forward_batch *done = worker->peeked;
 
 	sl_forward_start(&worker->fw, worker->filling);
 	sl_forward_guess(&worker->fw, worker->started);
+	sl_forward_peek(&worker->fw, worker->guessed);
 	sl_forward_finish(&worker->fw, done);
 	for (uint32_t i = 0; i < done->n_pkts; i++)
 		obey(worker, done->pkts[i]);
 	done->n_pkts = 0;
+	worker->peeked = worker->guessed;
 	worker->guessed = worker->started;
 	worker->started = worker->filling;
 	worker->filling = done;
@@ -158,7 +180,8 @@ static void advance(struct sl_worker *worker)
 
 static uint32_t count_begun(const struct sl_worker *worker)
 {
-	return worker->filling->n_pkts + worker->started->n_pkts + worker->guessed->n_pkts;
+	return worker->filling->n_pkts + worker->started->n_pkts + worker->guessed->n_pkts +
+	       worker->peeked->n_pkts;
 }
 
 static void finish_all(struct sl_worker *worker)
@@ -303,9 +326,11 @@ bool sl_worker_poll(struct sl_worker *worker, uint64_t now_ns)
 	if (!is_full)
 		finish_all(worker);
 	flush_all(worker);
+	if (unlikely(worker->io->ports->has_lacp))
+		beat(worker, now_ns);
 	sl_flow_expire(fw->flows, fw->now, SL_EXPIRE_EACH);
 	sl_forward_sweep(fw);
-	sl_measure_sweep(fw->measure, now_ns, SL_SWEEP_EACH);
+	sl_measure_sweep(fw->measure, now_ns, is_full ? SL_SWEEP_FULL : SL_SWEEP_EACH);
 	sl_stat_set(&worker->stats->epoch, fw->snap != NULL ? fw->snap->epoch : 0);
 	sl_stat_set(&worker->stats->heartbeat_ns, now_ns);
 	sl_stat_add(&worker->stats->loops, 1);
@@ -384,6 +409,7 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 	worker->filling = &worker->batches[0];
 	worker->started = &worker->batches[1];
 	worker->guessed = &worker->batches[2];
+	worker->peeked = &worker->batches[3];
 	worker->flow_bytes = sl_flow_table_bytes(params->n_flows);
 	worker->flow_memory = map_zeroed(worker->flow_bytes);
 	worker->port_bytes = sl_localport_bytes(&port_params);
@@ -420,6 +446,8 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 		.own_vip_load = worker->loads + 2 * SL_MAX_BACKENDS,
 		.port_macs = (const uint8_t(*)[6])io->ports->macs,
 		.steer_seed = params->steer_seed,
+		.now = flow_params.now,
+		.cookie_key = sl_syncookie_key(&params->table_key),
 	};
 	if (worker->fw.flows == NULL || worker->fw.local_ports == NULL)
 		goto err;

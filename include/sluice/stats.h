@@ -20,10 +20,11 @@
 
 #include "sluice/drop.h"
 #include "sluice/latency.h"
+#include "sluice/dpconfig.h"
 #include "sluice/types.h"
 
 #define SL_STATS_MAGIC   UINT64_C(0x534c555354415431) // "SLUSTAT1"
-#define SL_STATS_VERSION 2
+#define SL_STATS_VERSION 4
 
 typedef _Atomic uint64_t sl_stat; // one writer, relaxed
 
@@ -44,7 +45,8 @@ struct sl_stats_worker {
 	sl_stat idle_cycles;
 	sl_stat epoch;        // snapshot in use
 	sl_stat heartbeat_ns; // CLOCK_MONOTONIC, at least each 100 ms
-	sl_stat spare[3];
+	sl_stat untold_pkts;  // sent without the client's address: no room for the TOA option
+	sl_stat spare[2];
 	// --- persistence (core/persist.h), of new flows and of clients ---
 	alignas(64) sl_stat persist_followed; // went where the client's last one had gone
 	sl_stat persist_repicked;             // that backend takes no more flows now
@@ -84,7 +86,9 @@ struct sl_stats_vip {
 	sl_stat flows;          // in the table now
 	sl_stat denied;         // new flows that the allow and deny lists kept out
 	sl_stat stateless_pkts; // forwarded without a flow, for want of room
-	sl_stat spare[7];
+	sl_stat cookies_sent;   // SYNs answered by us
+	sl_stat cookies_good;   // connections made of them
+	sl_stat spare[5];
 };
 
 // Local ports of fullnat towards a backend, as this worker saw them last.
@@ -101,6 +105,13 @@ _Static_assert(sizeof(struct sl_stats_local_ports) == 32, "two to a line");
 struct sl_stats_slot {
 	sl_stat id; // of the object (wire.h); 0 = free
 	sl_stat generation;
+};
+
+// What a member of a bond does.
+enum sl_member_state {
+	SL_MEMBER_DOWN,
+	SL_MEMBER_BACKUP, // its link is up; another one carries what leaves, or LACP is not agreed
+	SL_MEMBER_ACTIVE,
 };
 
 struct sl_stats_header {
@@ -125,6 +136,9 @@ struct sl_stats_header {
 	char port_names[SL_MAX_PORTS][SL_NAME_BYTES];
 	char port_devices[SL_MAX_PORTS][SL_NAME_BYTES];
 	uint8_t port_rss[SL_MAX_PORTS]; // enum sl_rss_side in force; SL_RSS_OFF: rings alone
+	uint32_t n_members;             // of all bonds, by port
+	uint8_t member_ports[SL_MAX_MEMBERS];
+	char member_devices[SL_MAX_MEMBERS][SL_NAME_BYTES];
 	// --- main core writes while running ---
 	alignas(64) sl_stat heartbeat_ns; // CLOCK_MONOTONIC, at least each 100 ms
 	sl_stat generation;
@@ -138,6 +152,7 @@ struct sl_stats_header {
 	sl_stat main_drop[SL_DROP_COUNT];
 	sl_stat port_missed[SL_MAX_PORTS]; // counted by the device before we saw them
 	sl_stat port_errors[SL_MAX_PORTS];
+	sl_stat member_states[SL_MAX_MEMBERS]; // enum sl_member_state
 };
 
 static inline void sl_stat_add(sl_stat *stat, uint64_t n)

@@ -93,7 +93,8 @@ static void add_server(struct sl_lab *lab, uint32_t n)
 
 static void add_network(struct sl_lab *lab)
 {
-	bool is_one_arm = lab->spec.layout != SL_LAB_TWO_ARM;
+	bool is_bond = lab->spec.layout == SL_LAB_BOND;
+	bool is_one_arm = !is_bond && lab->spec.layout != SL_LAB_TWO_ARM;
 	const char *client_side = is_one_arm ? "lan0" : "cli0";
 	const char *server_side = is_one_arm ? "lan0" : "srv0";
 
@@ -103,6 +104,8 @@ static void add_network(struct sl_lab *lab)
 	sl_net_ip("sw", "link add br0 type bridge");
 	sl_net_ip("sw", "link set br0 up");
 	add_switch_port(lab, (struct sl_net_end){"lb", server_side}, "lb", 0);
+	if (is_bond)
+		add_switch_port(lab, (struct sl_net_end){"lb", "srv1"}, "lb1", 0);
 	if (is_one_arm)
 		add_switch_port(lab, (struct sl_net_end){"cli", "eth0"}, "cli", CLIENT_VLAN);
 	else
@@ -129,8 +132,13 @@ static void write_dataplane(const struct sl_lab *lab)
 	const char *device = lab->spec.device;
 	const unsigned int mtu = lab->spec.mtu_bytes != 0 ? lab->spec.mtu_bytes : 1500;
 	char text[TEXT_BYTES], path[96], mode[48];
+	char server[128];
 	int n;
 
+	snprintf(server, sizeof(server), "%s:srv0\"", device);
+	if (lab->spec.layout == SL_LAB_BOND)
+		snprintf(server, sizeof(server), "bond:%s\", members: [\"%s:srv0\", \"%s:srv1\"]",
+		         lab->spec.bond_mode, device, device);
 	snprintf(mode, sizeof(mode), "%smtu: %u, ",
 	         strcmp(device, "af_xdp") == 0 ? "mode: shared, " : "", mtu);
 	n = snprintf(text, sizeof(text),
@@ -153,9 +161,9 @@ static void write_dataplane(const struct sl_lab *lab)
 		snprintf(text + n, sizeof(text) - (size_t)n,
 		         "  - {name: client, device: \"%s:cli0\", %saddresses: "
 		         "[10.10.0.1/24, \"fd10::1/64\"]}\n"
-		         "  - {name: server, device: \"%s:srv0\", %saddresses: "
+		         "  - {name: server, device: \"%s, %saddresses: "
 		         "[10.20.0.1/24, \"fd20::1/64\"]}\n",
-		         device, mode, device, mode);
+		         device, mode, server, mode);
 	snprintf(path, sizeof(path), "%s/dataplane.yaml", lab->dir);
 	sl_proc_write_file(path, text);
 }
@@ -164,22 +172,29 @@ static int write_pool(const struct sl_lab *lab, char *text, size_t n_bytes, bool
 {
 	const struct sl_lab_spec *spec = &lab->spec;
 	bool is_to_v6 = is_v6 != spec->is_crossed;
+	bool has_address = is_tcp && spec->client_address != NULL;
 	int n;
 
-	n = snprintf(text, n_bytes, "  %s%d:\n    forward: {mode: %s}\n    balance: %s\n",
-	             is_tcp ? "tcp" : "udp", is_v6 ? 6 : 4, spec->forward, spec->balance);
+	n = snprintf(text, n_bytes, "  %s%d:\n    forward: {mode: %s%s%s}\n    balance: %s\n",
+	             is_tcp ? "tcp" : "udp", is_v6 ? 6 : 4, spec->forward,
+	             has_address ? ", client-address: " : "",
+	             has_address ? spec->client_address : "", spec->balance);
 	if (is_tcp && spec->probes != NULL)
 		n += snprintf(text + n, n_bytes - (size_t)n, "    probes: %s\n", spec->probes);
+	if (spec->pool_keys[!is_tcp] != NULL)
+		n += snprintf(text + n, n_bytes - (size_t)n, "    %s\n", spec->pool_keys[!is_tcp]);
 	n += snprintf(text + n, n_bytes - (size_t)n, "    backends:\n");
 	for (uint32_t s = 0; s < spec->n_servers; s++) {
-		char address[32];
+		char address[32], server_id[24] = "";
 
 		snprintf(address, sizeof(address), is_to_v6 ? "[fd20::%x]" : "10.20.0.%u",
 		         (is_to_v6 ? 0x11 : 11) + s);
+		if (!is_tcp && spec->has_server_ids)
+			snprintf(server_id, sizeof(server_id), ", server-id: %04x", s + 1);
 		n += snprintf(text + n, n_bytes - (size_t)n,
-		              "      - {name: s%u, address: \"%s:%u\", weight: %u}\n", s, address,
+		              "      - {name: s%u, address: \"%s:%u\", weight: %u%s}\n", s, address,
 		              is_tcp ? SL_LAB_TCP_PORT : SL_LAB_UDP_PORT,
-		              spec->weights != NULL ? spec->weights[s] : 100);
+		              spec->weights != NULL ? spec->weights[s] : 100, server_id);
 	}
 	return n;
 }
@@ -195,9 +210,11 @@ void sl_lab_write_pools(const struct sl_lab *lab)
 
 		n += snprintf(text + n, sizeof(text) - (size_t)n,
 		              "  - {name: %s%d, address: \"%s\", ports: [%u], protocol: %s, pool: "
-		              "%s%d}\n",
+		              "%s%d%s%s}\n",
 		              proto, family, family == 6 ? SL_LAB_VIP6 : SL_LAB_VIP4,
-		              i & 1 ? SL_LAB_UDP_PORT : SL_LAB_TCP_PORT, proto, proto, family);
+		              i & 1 ? SL_LAB_UDP_PORT : SL_LAB_TCP_PORT, proto, proto, family,
+		              lab->spec.vip_keys[i] != NULL ? ", " : "",
+		              lab->spec.vip_keys[i] != NULL ? lab->spec.vip_keys[i] : "");
 	}
 	n += snprintf(text + n, sizeof(text) - (size_t)n, "pools:\n");
 	for (int i = 0; i < 4; i++)
@@ -206,7 +223,7 @@ void sl_lab_write_pools(const struct sl_lab *lab)
 	sl_proc_write_file(path, text);
 }
 
-static void start_dataplane(struct sl_lab *lab)
+void sl_lab_start_dataplane(struct sl_lab *lab)
 {
 	char program[256], cli[256], log[96], ns[SL_NET_NAME_BYTES];
 
@@ -300,7 +317,7 @@ void sl_lab_start(struct sl_lab *lab, const struct sl_lab_spec *spec)
 		sl_trunk_start(&lab->trunk);
 	write_dataplane(lab);
 	sl_lab_write_pools(lab);
-	start_dataplane(lab);
+	sl_lab_start_dataplane(lab);
 	sl_lab_start_control(lab);
 	sl_lab_wait_ready(lab);
 }

@@ -122,7 +122,7 @@ START_TEST(long_flows_keep_their_shares_when_counters_are_full)
 {
 	struct sl_features f = opened();
 
-	for (uint32_t i = 0; i < 300000; i++) {
+	for (uint32_t i = 0; i < 250000; i++) {
 		sl_features_add(&f, SL_DIR_S2C, i % 4 == 0 ? 100 : 1448, i);
 		if (i % 2 == 0)
 			sl_features_add(&f, SL_DIR_C2S, 10, i);
