@@ -92,6 +92,7 @@ static void build_pool(const struct raw_pool *raw, struct sl_model *model)
 		.balance = (uint8_t)raw->balance,
 		.adaptive = (uint8_t)raw->adaptive.mode,
 		.latency_probe = raw->latency_probe,
+		.ttft_objective_ms = (uint32_t)raw->adaptive.ttft_objective_ms,
 		.slow_start_ms = (uint32_t)raw->slow_start_ms,
 		.tcp_idle_s = (uint32_t)(raw->timeouts.tcp_ms / MS_PER_S),
 		.udp_idle_s = (uint32_t)(raw->timeouts.udp_ms / MS_PER_S),

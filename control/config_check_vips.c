@@ -35,6 +35,12 @@ static void refuse_pool(const struct raw_pools_file *file, const struct sl_node 
 	              sl_nearest_text(&nearest, hint, sizeof(hint)));
 }
 
+static bool is_unmeasured(const struct raw_vip *vip)
+{
+	return (sl_node_good(vip->node, "protocol") != NULL && vip->protocol == PROTOCOL_UDP) ||
+	       (sl_node_good(vip->node, "measure") != NULL && vip->measure == 0);
+}
+
 static void note_vip(struct raw_pool *pool, const struct raw_vip *vip)
 {
 	const struct raw_ports *ports = vip->ports.items;
@@ -72,6 +78,8 @@ static int resolve_pools(struct raw_pools_file *file, struct sl_diag_list *diag)
 			continue;
 		}
 		vips[i].pool_number = found->number;
+		if (is_unmeasured(&vips[i]))
+			pools[found->number].unmeasured_vip = &vips[i];
 		if (sl_node_good(vips[i].node, "ports") != NULL)
 			note_vip(&pools[found->number], &vips[i]);
 		else
@@ -321,7 +329,7 @@ static void check_syn_cookies(const struct raw_vip *vip, const struct raw_pool *
 			diag, &node->span,
 			"syn-cookies cannot go with client-address proxy-v2 of pool \"%.64s\": a "
 			"server that speaks first would wait for the header, its client for the "
-		        "server",
+			"server",
 			pool->node->key->text);
 }
 

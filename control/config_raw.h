@@ -116,6 +116,7 @@ struct raw_adaptive {
 	const struct sl_node *node;
 	uint64_t mode; // enum sl_adaptive_mode
 	const char *probe;
+	uint64_t ttft_objective_ms;
 };
 
 struct raw_limits {
@@ -139,6 +140,7 @@ struct raw_pool {
 	uint32_t n_vips;
 	uint16_t vip_port;                             // of all its VIPs; 0 = several
 	const struct raw_vip *vip;                     // the last one that leads here
+	const struct raw_vip *unmeasured_vip;          // one of them, or NULL
 	const struct raw_backend *first_v4, *first_v6; // NULL = none of that family
 };
 

@@ -224,9 +224,16 @@ OBJECT(forward_object, "forward", forward_keys, "mode");
 static const struct sl_schema_key adaptive_keys[] = {
 	{"mode", SL_VALUE_WORD, true, AT(raw_adaptive, mode), .default_text = "off",
          .words = adaptives,
-         .doc = "enforce steers weights by latency; shadow computes and shows them only"},
+         .doc = "enforce steers weights by latency and takes backends out that fail real flows; "
+                "shadow computes and shows it only. Without this section: enforce under balance: "
+                "adaptive, else off"},
 	{"probe", SL_VALUE_NAME, false, AT(raw_adaptive, probe),
-         .doc = "probe of this pool whose time to first byte is the latency"},
+         .doc = "probe of this pool whose time to first byte is the latency; when left out, what "
+                "the flows themselves show (its VIPs are tcp and measured)"},
+	{"ttft-objective", SL_VALUE_DURATION, false, AT(raw_adaptive, ttft_objective_ms), 1,
+         MS_PER_H, "2s",
+         .doc = "without probe: while half of the backends need longer than this for a first "
+                "token, all count as full and weights go back to the configured ones"},
 };
 OBJECT(adaptive_object, "adaptive", adaptive_keys, NULL);
 

@@ -241,6 +241,8 @@ static void pool_compare(struct sl_diff *diff, const struct side *a, const struc
 	             sl_name_of_adaptive(pb->adaptive));
 	word_changed(diff, what, "adaptive.probe", latency_probe_of(a->model, pa),
 	             latency_probe_of(b->model, pb));
+	number_changed(diff, what, "adaptive.ttft-objective ms", pa->ttft_objective_ms,
+	               pb->ttft_objective_ms);
 	number_changed(diff, what, "slow-start ms", pa->slow_start_ms, pb->slow_start_ms);
 	number_changed(diff, what, "timeouts.tcp s", pa->tcp_idle_s, pb->tcp_idle_s);
 	number_changed(diff, what, "timeouts.udp s", pa->udp_idle_s, pb->udp_idle_s);

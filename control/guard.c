@@ -13,8 +13,7 @@
 #define STALL_NS        (10 * SL_NS_PER_S)
 #define STALL_TTFTS     8
 #define OUTLIER_Z       3.5
-#define OUTLIER_RATIO   2.0
-#define OUTLIER_ALONE   4.0 // with so few peers that there is no deviation
+#define OUTLIER_RATIO   6.0 // below it weights do better: it still serves something
 #define OUTLIER_US      50000.0
 #define OUTLIER_LOOKS   3
 #define OUTLIER_PEERS   4
@@ -28,6 +27,7 @@
 #define RELEARN_LOOKS   300
 #define EJECT_NS        (30 * SL_NS_PER_S)
 #define EJECT_MAX_NS    (300 * SL_NS_PER_S)
+#define OUTLIER_MAX_NS  (60 * SL_NS_PER_S) // who is only slow
 #define FORGIVEN_NS     (600 * SL_NS_PER_S)
 #define EJECTED_DIV     5
 #define GOOD_TO_CLOSE   3.0
@@ -120,14 +120,15 @@ static enum sl_guard_reason judge(struct sl_guard_member *m, const struct sl_gua
 static void eject(struct sl_guard_pool *pool, struct sl_guard_member *m,
                   enum sl_guard_reason reason, uint64_t now_ns)
 {
+	const uint64_t most_ns = reason == SL_GUARD_OUTLIER ? OUTLIER_MAX_NS : EJECT_MAX_NS;
 	uint64_t lasts_ns = EJECT_NS;
 
 	if (now_ns - m->ejected_ns > FORGIVEN_NS)
 		m->n_ejections = 0;
-	for (uint32_t i = 0; i < m->n_ejections && lasts_ns < EJECT_MAX_NS; i++)
+	for (uint32_t i = 0; i < m->n_ejections && lasts_ns < most_ns; i++)
 		lasts_ns *= 2;
-	if (lasts_ns > EJECT_MAX_NS)
-		lasts_ns = EJECT_MAX_NS;
+	if (lasts_ns > most_ns)
+		lasts_ns = most_ns;
 	// 80 % to 120 %, so that those ejected together do not come back together.
 	pool->random = pool->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
 	lasts_ns = lasts_ns / 10 * (8 + (pool->random >> 33) % 5);
@@ -137,7 +138,6 @@ static void eject(struct sl_guard_pool *pool, struct sl_guard_member *m,
 	m->state = SL_GUARD_EJECTED;
 	m->reason = (uint8_t)reason;
 	m->connected = m->refused = m->ended = m->fleeting = m->good = 0;
-	m->looks = 0;
 }
 
 static void learn(struct sl_guard_member *m, double x)
@@ -207,10 +207,11 @@ static bool is_outlier(struct sl_guard_member *m, const struct peers *p, double 
 	if (p->n < 2 || latency_us < median_us + OUTLIER_US)
 		return false;
 	m->value = p->n < OUTLIER_PEERS ? ratio : z;
-	m->bound = p->n < OUTLIER_PEERS ? OUTLIER_ALONE : OUTLIER_Z;
+	m->bound = p->n < OUTLIER_PEERS ? OUTLIER_RATIO : OUTLIER_Z;
 	return m->value > m->bound && ratio > OUTLIER_RATIO;
 }
 
+// Who is ejected is not looked at: what it did before is no reason to eject it again.
 static void look(struct sl_guard_pool *pool, struct sl_guard_member *members,
                  const struct sl_guard_seen *seen, const bool *takes_flows, double *scratch,
                  size_t n)
@@ -220,15 +221,16 @@ static void look(struct sl_guard_pool *pool, struct sl_guard_member *members,
 
 	for (size_t i = 0; i < n; i++) {
 		struct sl_guard_member *m = &members[i];
+		const bool is_in = takes_flows[i] && m->state != SL_GUARD_EJECTED;
 		bool is_one = false;
 
-		if (takes_flows[i] && seen[i].latency_us > 0) {
+		if (is_in && seen[i].latency_us > 0) {
 			look_back(m, seen[i].latency_us);
 			is_one = is_outlier(m, &p, seen[i].latency_us);
 		}
 		m->looks = (uint8_t)((m->looks << 1 | is_one) & ((1u << SL_GUARD_LOOKS) - 1));
-		n_taking += takes_flows[i];
-		n_shifted += takes_flows[i] && m->is_drifting;
+		n_taking += is_in;
+		n_shifted += is_in && m->is_drifting;
 	}
 	pool->is_degraded = n_taking > 1 && 2 * n_shifted > n_taking;
 }

@@ -3,22 +3,23 @@
 // dead, and a 200 from /health is not alive: only what happens to real connections counts here.
 //
 // Rules:   (window: forgotten over SL_GUARD_WINDOW_S)
-//          sinkhole  connections end at once with next to nothing answered: more than 30 % of at
-//          least
-//                    20, and 5 times the pool's median. A server that fails fast is the least
-//                    loaded one, so least-connections sends it everything.
+//          sinkhole  connections end at once with next to nothing answered: more than 30 % of
+//                    at least 20, and 5 times the pool's median. A server that fails fast is
+//                    the least loaded one, so least-connections sends it everything.
 //          connect   half of at least 20 SYNs refused, or 5 refused and none taken in one tick.
 //          stall     somebody has waited max(10 s, 8 x TTFT) and nothing at all was answered
-//          meanwhile. outlier   ln D is 3.5 deviations (median absolute deviation) above the
-//          peers', twice their
-//                    median and 50 ms more, in 3 of 5 looks 2 s apart; 4 members or more.
+//                    meanwhile.
+//          outlier   ln D is 3.5 deviations (median absolute deviation) above the peers', six
+//                    times their median and 50 ms more, in 3 of 5 looks 2 s apart; of fewer than
+//                    4 members by the ratio alone. One that is less slow than that serves what
+//                    its weight gives it, and is worth more in the pool than out of it.
 //          drift     CUSUM of ln D against the backend's own past: shown, ejects nobody.
-// Ejected: 30 s, doubled each time it happens again soon, at most 5 min, +-20 %; at most a fifth of
-// the
-//          pool (one at least) and never more than half of those that take flows. Then half open: a
-//          64th of the weight until 3 good connections close it, or a bad window ejects it anew.
-// Fleet:   when more than half drift or are outliers at once it is no fault of theirs: the pool is
-//          shown as degraded, nobody is ejected, and weights should freeze.
+// Ejected: 30 s, doubled each time it happens again soon, at most 5 min (an outlier: 1 min),
+//          +-20 %; at most a fifth of the pool (one at least) and never more than half of those
+//          that take flows. Then half open: a 64th of the weight until 3 good connections close it,
+//          or 3 bad ones eject it anew.
+// Fleet:   when more than half drift at once it is no fault of theirs: the pool is shown as
+//          degraded, no outlier is ejected, and weights should freeze.
 // Time:    now_ns is the caller's; ticks of SL_GUARD_TICK_NS.   Thread: pure; the owner's.
 // Source:  reference/ai-aware.md section 5.2.
 #ifndef SLUICE_CONTROL_GUARD_H

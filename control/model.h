@@ -52,7 +52,8 @@ struct sl_model_pool {
 	uint8_t client_address; // enum sl_client_address
 	uint8_t balance;        // enum sl_balance
 	uint8_t adaptive;       // enum sl_adaptive_mode
-	uint32_t latency_probe; // number within the pool's probes; UINT32_MAX = none
+	uint32_t latency_probe; // number within the pool's probes; UINT32_MAX = what flows show
+	uint32_t ttft_objective_ms;
 	uint32_t slow_start_ms;
 	uint32_t tcp_idle_s, udp_idle_s;
 	uint32_t limit_flows, limit_new_flows_per_s; // 0 = none

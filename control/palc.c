@@ -10,6 +10,7 @@
 #define TAU_TPOT_S     3.0
 #define TAU_DURATION_S 10.0
 #define TAU_RECENT_S   10.0
+#define TAU_POOL_S     30.0
 #define SOFT_US        50000.0 // added to both sides of a ratio: small latencies are alike
 #define PATIENCE_US    200000.0
 #define GAIN           0.25
@@ -109,6 +110,21 @@ static void find_medians(struct sl_palc_pool *pool, const struct sl_palc_member 
 	                  (pool->slo_ttft_us > 0 && pool->median_ttft_us > pool->slo_ttft_us);
 }
 
+static void find_authority(struct sl_palc_pool *pool, const struct sl_palc_seen *seen, size_t n,
+                           double elapsed_s)
+{
+	const double keep = exp(-elapsed_s / TAU_POOL_S);
+
+	pool->n_connected *= keep;
+	pool->n_answered *= keep;
+	for (size_t i = 0; i < n; i++) {
+		pool->n_connected += seen[i].n_connected;
+		pool->n_answered += seen[i].n_ttft;
+	}
+	pool->authority =
+		pool->n_answered > pool->n_connected ? pool->n_connected / pool->n_answered : 1;
+}
+
 void sl_palc_tick(struct sl_palc_pool *pool, struct sl_palc_member *members,
                   const struct sl_palc_seen *seen, const bool *takes_flows, double *scratch,
                   size_t n, uint64_t elapsed_ns)
@@ -119,15 +135,22 @@ void sl_palc_tick(struct sl_palc_pool *pool, struct sl_palc_member *members,
 	for (size_t i = 0; i < n; i++)
 		observe(&members[i], &seen[i], elapsed_s);
 	find_medians(pool, members, takes_flows, scratch, n);
+	find_authority(pool, seen, n, elapsed_s);
 	for (size_t i = 0; i < n; i++) {
 		struct sl_palc_member *member = &members[i];
 
 		if (takes_flows[i] && pool->median_us > 0 && member->latency_us > 0 &&
 		    !pool->is_frozen)
-			member->u += step_of(pool->median_us, member->latency_us, elapsed_s);
+			member->u += pool->authority *
+			             step_of(pool->median_us, member->latency_us, elapsed_s);
 		member->u *= 1 - LEAK * elapsed_s;
 	}
 	centre(members, takes_flows, n);
+}
+
+void sl_palc_forget(struct sl_palc_member *member)
+{
+	*member = (struct sl_palc_member){.u = member->u};
 }
 
 double sl_palc_factor(const struct sl_palc_member *member)

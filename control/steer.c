@@ -16,12 +16,12 @@ int sl_steer_init(struct sl_steer *steer, size_t n)
 	steer->since_guard = calloc(room, sizeof(*steer->since_guard));
 	steer->since_palc = calloc(room, sizeof(*steer->since_palc));
 	steer->values = calloc(room, sizeof(*steer->values));
-	steer->takes = calloc(room, sizeof(*steer->takes));
+	steer->flags = calloc(room, sizeof(*steer->flags));
 	steer->palc_seen = calloc(room, sizeof(*steer->palc_seen));
 	steer->guard_seen = calloc(room, sizeof(*steer->guard_seen));
 	if (steer->palc == NULL || steer->guard == NULL || steer->factors == NULL ||
 	    steer->since_guard == NULL || steer->since_palc == NULL || steer->values == NULL ||
-	    steer->takes == NULL || steer->palc_seen == NULL || steer->guard_seen == NULL) {
+	    steer->flags == NULL || steer->palc_seen == NULL || steer->guard_seen == NULL) {
 		sl_steer_fini(steer);
 		return -ENOMEM;
 	}
@@ -38,7 +38,7 @@ void sl_steer_fini(struct sl_steer *steer)
 	free(steer->since_guard);
 	free(steer->since_palc);
 	free(steer->values);
-	free(steer->takes);
+	free(steer->flags);
 	free(steer->palc_seen);
 	free(steer->guard_seen);
 	*steer = (struct sl_steer){0};
@@ -63,6 +63,15 @@ static double mean(double sum, uint32_t n)
 	return n > 0 ? sum / n : 0;
 }
 
+// Who comes back is judged by what it does from now on.
+static void forget(struct sl_steer *steer)
+{
+	for (size_t i = 0; i < steer->n; i++) {
+		if (steer->flags[i] && steer->guard[i].state == SL_GUARD_HALF_OPEN)
+			sl_palc_forget(&steer->palc[i]);
+	}
+}
+
 static void run_guards(struct sl_steer *steer, const bool *takes_flows, uint64_t now_ns)
 {
 	for (size_t i = 0; i < steer->n; i++) {
@@ -78,19 +87,24 @@ static void run_guards(struct sl_steer *steer, const bool *takes_flows, uint64_t
 			.ttft_us = steer->palc[i].ttft_us,
 			.latency_us = steer->palc[i].latency_us,
 		};
+		steer->flags[i] = steer->guard[i].state == SL_GUARD_EJECTED;
 	}
 	sl_guard_tick(&steer->guard_pool, steer->guard, steer->guard_seen, takes_flows,
 	              steer->values, steer->n, now_ns);
+	if (steer->has_guards)
+		forget(steer);
 	memset(steer->since_guard, 0, steer->n * sizeof(*steer->since_guard));
 }
 
-// Who is ejected is out of the medians: its past is not the pool's.
+// Who is ejected is out of the medians: its past is not the pool's. Where guards eject nobody it
+// goes on taking flows, and only the controller is left to slow it.
 static void run_controller(struct sl_steer *steer, const bool *takes_flows, uint64_t elapsed_ns)
 {
 	for (size_t i = 0; i < steer->n; i++) {
 		const struct sl_steer_seen *seen = &steer->since_palc[i];
 
-		steer->takes[i] = takes_flows[i] && steer->guard[i].state == SL_GUARD_CLOSED;
+		steer->flags[i] = takes_flows[i] &&
+		                  (!steer->has_guards || steer->guard[i].state == SL_GUARD_CLOSED);
 		steer->palc_seen[i] = (struct sl_palc_seen){
 			.n_ttft = seen->n_ttft,
 			.ttft_us = mean(seen->ttft_sum_us, seen->n_ttft),
@@ -98,13 +112,14 @@ static void run_controller(struct sl_steer *steer, const bool *takes_flows, uint
 			.tpot_us = mean(seen->tpot_sum_us, seen->n_tokens),
 			.n_ended = seen->n_ended,
 			.duration_us = mean(seen->duration_sum_us, seen->n_ended),
+			.n_connected = seen->n_connected,
 			.oldest_us = seen->oldest_us,
 		};
 	}
 	// While the fleet as a whole has shifted, differences say nothing.
 	steer->palc_pool.slo_ttft_us = steer->slo_ttft_us;
 	steer->palc_pool.must_freeze = steer->guard_pool.is_degraded;
-	sl_palc_tick(&steer->palc_pool, steer->palc, steer->palc_seen, steer->takes, steer->values,
+	sl_palc_tick(&steer->palc_pool, steer->palc, steer->palc_seen, steer->flags, steer->values,
 	             steer->n, elapsed_ns);
 	memset(steer->since_palc, 0, steer->n * sizeof(*steer->since_palc));
 }

@@ -5,11 +5,12 @@
 //
 //	factor = guard (0, 1/64, 1) x exp(u) of the controller
 //
-// Order:   a backend that is ejected is out of the controller's medians; while the fleet as a whole
-//          has shifted the controller only leaks.
+// Order:   a backend that is ejected is out of the controller's medians, and when it comes back
+// what
+//          was seen of it before is forgotten; while the fleet as a whole has shifted the
+//          controller only leaks.
 // Shown:   everything a factor was made of stays in the member until the next tick.
-// Thread:  pure; the owner's. The same code runs in sluice-control and in the simulator
-// (tests/sim).
+// Thread:  pure; the owner's. The same code runs in sluice-control and in tests/sim.
 #ifndef SLUICE_CONTROL_STEER_H
 #define SLUICE_CONTROL_STEER_H
 
@@ -42,7 +43,7 @@ struct sl_steer {
 	struct sl_steer_seen *since_guard, *since_palc;
 	// --- scratch ---
 	double *values;
-	bool *takes;
+	bool *flags;
 	struct sl_palc_seen *palc_seen;
 	struct sl_guard_seen *guard_seen;
 };

@@ -168,6 +168,8 @@ static inline bool forward_plain(struct sl_forwarder *fw, struct sl_pkt *pkt, st
 		return forward_plain_nat_v6(fw, pkt, flow, dir);
 	if ((flags & ~SL_FLOW_IS_V6) == (SL_FLOW_USED | SL_FLOW_IS_DSR))
 		return forward_plain_dsr(fw, pkt, flow, dir);
+	if ((flags & SL_FLOW_IS_DSR) && !(flags & SL_FLOW_IS_SPLICED)) // the one call
+		return sl_forward_plain_tunnel(fw, pkt, flow, dir);
 	return false;
 }
 

@@ -88,6 +88,10 @@ static inline const struct sl_snap_backend *sl_forward_backend_of(const struct s
 // "too big", or drop. pkt->hash is that of the flow's tuple.
 void sl_forward_through_tunnel(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow);
 
+// The shortest way (forward_plain.h) of the same. false: nothing was done.
+bool sl_forward_plain_tunnel(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
+                             enum sl_dir dir);
+
 // forward.c: the packet is an ICMP error about one we sent.
 void sl_forward_icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt);
 

@@ -92,7 +92,7 @@ enum sl_balance {
 	SL_BALANCE_WEIGHTED,          // smooth weighted round-robin
 	SL_BALANCE_LEAST_CONNECTIONS, // (flows + 1) / weight, global over workers
 	SL_BALANCE_MAGLEV,            // consistent hash of the client endpoint
-	SL_BALANCE_ADAPTIVE,          // (load of flows by phase + one more's) / weight, global over workers
+	SL_BALANCE_ADAPTIVE, // (load of flows by phase + one more's) / weight, global over workers
 	SL_BALANCE_COUNT
 };
 

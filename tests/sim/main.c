@@ -27,6 +27,38 @@ static bool find_policy(const char *name, enum policy *policy)
 	return false;
 }
 
+static void print(const struct result *r)
+{
+	const struct {
+		const char *name;
+		double value;
+	} figures[] = {
+		{"ttft_p50", r->ttft_p50_s},
+		{"ttft_p99", r->ttft_p99_s},
+		{"ttft_p999", r->ttft_p999_s},
+		{"e2e_p99", r->e2e_p99_s},
+		{"e2e_all_p99", r->e2e_all_p99_s},
+		{"slo", r->slo},
+		{"slo_first", r->slo_class[0]},
+		{"slo_second", r->slo_class[1]},
+		{"refused_first", (double)r->n_refused_class[0]},
+		{"refused_second", (double)r->n_refused_class[1]},
+		{"slow_share", r->slow_share},
+		{"join_p999", r->join_p999_s},
+		{"weight_swing", r->weight_swing},
+		{"share_swing", r->share_swing},
+		{"share_swing_worst", r->share_swing_worst},
+		{"share_noise", r->share_noise},
+		{"detected", r->detected_s},
+	};
+
+	printf("{\"asked\": %lu, \"failed\": %lu, \"refused\": %lu", r->n_asked, r->n_failed,
+	       r->n_refused);
+	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
+		printf(", \"%s\": %.5f", figures[i].name, figures[i].value);
+	printf("}\n");
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = {0};
@@ -45,11 +77,6 @@ int main(int argc, char **argv)
 	options.seed = strtoull(argv[3], NULL, 10);
 	options.duration_s = strtod(argv[4], NULL);
 	world_run(&options, &r);
-	printf("{\"asked\": %lu, \"failed\": %lu, \"refused\": %lu, \"ttft_p50\": %.4f, "
-	       "\"ttft_p99\": %.4f, "
-	       "\"ttft_p999\": %.4f, \"e2e_p99\": %.3f, \"slo\": %.5f, \"slow_share\": %.4f, "
-	       "\"join_p999\": %.4f, \"weight_swing\": %.4f, \"detected\": %.2f}\n",
-	       r.n_asked, r.n_failed, r.n_refused, r.ttft_p50_s, r.ttft_p99_s, r.ttft_p999_s,
-	       r.e2e_p99_s, r.slo, r.slow_share, r.join_p999_s, r.weight_swing, r.detected_s);
+	print(&r);
 	return EXIT_SUCCESS;
 }

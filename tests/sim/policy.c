@@ -176,15 +176,19 @@ void policy_scrape(struct world *w)
 	}
 }
 
+static struct sl_pick_least members_of(const struct world *w, const struct appliance *a)
+{
+	return (struct sl_pick_least){.backends = a->members,
+	                              .inverse_weights = a->inverse_weights,
+	                              .n_members = w->n_servers,
+	                              .limit_flows = (uint32_t)w->scenario->cap};
+}
+
 // The production pick, over counts or over load.
 static uint32_t ours(struct world *w, uint32_t worker, bool has_units)
 {
-	struct appliance *a = &w->appliances[worker / w->n_workers];
+	const struct sl_pick_least pl = members_of(w, &w->appliances[worker / w->n_workers]);
 	struct worker *own = &w->workers[worker];
-	const struct sl_pick_least pl = {.backends = a->members,
-	                                 .inverse_weights = a->inverse_weights,
-	                                 .n_members = w->n_servers,
-	                                 .limit_flows = (uint32_t)w->scenario->cap};
 	struct sl_pick_load load = {.own = own->own, .others = own->others};
 	bool is_limited;
 	uint16_t server;
@@ -195,6 +199,20 @@ static uint32_t ours(struct world *w, uint32_t worker, bool has_units)
 	}
 	server = sl_pick_least_next(&pl, &load, &own->cursor, &is_limited);
 	return server == SL_NO_BACKEND ? NO_SERVER : server;
+}
+
+// Classes are ours alone; others take everybody up to the caps.
+bool policy_admits(struct world *w, uint32_t worker, uint32_t rank)
+{
+	struct appliance *a = &w->appliances[worker / w->n_workers];
+	const struct sl_pick_least pl = members_of(w, a);
+	const struct sl_pick_load load = {.own_units = w->workers[worker].own_units,
+	                                  .others_units = w->workers[worker].others_units};
+
+	if (w->scenario->batch == 0 || w->policy < POLICY_PHASES)
+		return true;
+	return !sl_admission_is_refused(sl_admission_ask(&a->admission, a->trickles, rank,
+	                                                 sl_admission_load(&pl, &load), w->now_ns));
 }
 
 uint32_t policy_pick(struct world *w, uint32_t worker)

@@ -11,17 +11,30 @@
 #define JOIN_WINDOW_S 60.0
 #define SLOW_FROM_S   10.0
 #define SLOW_TO_S     20.0
+#define SETTLED_S     60.0
 
 struct values {
 	double *at;
 	size_t n, room;
 };
 
+// Shares of new flows, window by window.
+struct shares {
+	uint64_t start_ns; // of the window
+	uint32_t counts[WORLD_SERVERS_MAX];
+	uint32_t n_flows;
+	uint32_t n_windows;
+	double n_all; // in whole windows
+	double sums[WORLD_SERVERS_MAX], squares[WORLD_SERVERS_MAX];
+};
+
 struct tally {
 	const struct scenario *scenario;
 	uint64_t end_ns;
-	struct values ttft, e2e, joined;
-	uint64_t n_asked, n_refused, n_failed, n_good;
+	struct values ttft, e2e, e2e_all, joined;
+	struct shares shares;
+	uint64_t n_asked[WORLD_CLASSES], n_refused[WORLD_CLASSES], n_good[WORLD_CLASSES];
+	uint64_t n_failed;
 	uint64_t n_picked_then, n_faulty_then; // while the slow one should be known
 	double weight_sum[WORLD_SERVERS_MAX], weight_squares[WORLD_SERVERS_MAX];
 	uint64_t n_weights;
@@ -55,6 +68,71 @@ static double quantile(struct values *v, double q)
 	return v->at[(size_t)fmin(q * (double)v->n, (double)v->n - 1)];
 }
 
+// After the last change of the scenario that is within the run.
+static uint64_t settled_ns(const struct options *options)
+{
+	double last_s = 0;
+
+	for (size_t i = 0; i < 2; i++) {
+		const struct fault *f = &options->scenario->faults[i];
+		const double edge_s = f->to_s < options->duration_s ? f->to_s : f->from_s;
+
+		if (f->kind != FAULT_NONE && edge_s < options->duration_s)
+			last_s = fmax(last_s, edge_s);
+	}
+	if (options->scenario->blackout_to_s < options->duration_s)
+		last_s = fmax(last_s, options->scenario->blackout_to_s);
+	return NS(last_s + SETTLED_S);
+}
+
+static void close_window(struct shares *sh)
+{
+	for (size_t i = 0; i < WORLD_SERVERS_MAX && sh->n_flows > 0; i++) {
+		const double share = (double)sh->counts[i] / sh->n_flows;
+
+		sh->sums[i] += share;
+		sh->squares[i] += share * share;
+	}
+	sh->n_windows++;
+	sh->n_all += sh->n_flows;
+	sh->n_flows = 0;
+	memset(sh->counts, 0, sizeof(sh->counts));
+}
+
+static void share(struct shares *sh, uint32_t server, uint64_t now_ns)
+{
+	if (now_ns < sh->start_ns)
+		return;
+	if (now_ns >= sh->start_ns + NS(SWING_WINDOW_S)) {
+		close_window(sh);
+		sh->start_ns += NS(SWING_WINDOW_S);
+	}
+	sh->counts[server]++;
+	sh->n_flows++;
+}
+
+static void find_swing(const struct shares *sh, struct result *result)
+{
+	const double n = sh->n_windows;
+	double sum = 0, noise = 0, n_servers = 0;
+
+	for (size_t i = 0; i < WORLD_SERVERS_MAX && n > 1; i++) {
+		const double mean = sh->sums[i] / n;
+		const double variance = fmax(sh->squares[i] / n - mean * mean, 0) * n / (n - 1);
+
+		if (mean == 0)
+			continue;
+		sum += variance / (mean * mean);
+		noise += (1 - mean) / (mean * sh->n_all / n); // of a binomial distribution
+		n_servers++;
+		result->share_swing_worst = fmax(result->share_swing_worst, sqrt(variance) / mean);
+	}
+	if (n_servers > 0) {
+		result->share_swing = sqrt(sum / n_servers);
+		result->share_noise = sqrt(noise / n_servers);
+	}
+}
+
 struct tally *tally_new(const struct options *options)
 {
 	struct tally *t = calloc(1, sizeof(*t));
@@ -65,17 +143,18 @@ struct tally *tally_new(const struct options *options)
 	t->end_ns = NS(options->duration_s);
 	t->detected_s = -1;
 	t->warm_ns = NS(WARM_UP_S);
+	t->shares.start_ns = settled_ns(options);
 	return t;
 }
 
-void tally_asked(struct tally *t)
+void tally_asked(struct tally *t, uint32_t rank)
 {
-	t->n_asked++;
+	t->n_asked[rank]++;
 }
 
-void tally_refused(struct tally *t)
+void tally_refused(struct tally *t, uint32_t rank)
 {
-	t->n_refused++;
+	t->n_refused[rank]++;
 }
 
 void tally_failed(struct tally *t)
@@ -92,6 +171,7 @@ void tally_picked(struct tally *t, uint32_t server, uint64_t now_ns)
 {
 	const struct fault *fault = fault_of(t);
 
+	share(&t->shares, server, now_ns);
 	if (fault == NULL || now_ns < NS(fault->from_s + SLOW_FROM_S) ||
 	    now_ns >= NS(fault->from_s + SLOW_TO_S))
 		return;
@@ -107,11 +187,12 @@ void tally_done(struct tally *t, const struct request *r, uint64_t now_ns)
 	const double n_gaps = r->seq.output_tokens > 1 ? r->seq.output_tokens - 1 : 1;
 
 	if (ttft_s <= SLO_TTFT_S && (e2e_s - ttft_s) / n_gaps <= SLO_TPOT_S)
-		t->n_good++;
+		t->n_good[r->rank]++;
 	if (r->asked_ns < t->warm_ns)
 		return;
 	put(&t->ttft, ttft_s);
 	put(&t->e2e, e2e_s);
+	put(&t->e2e_all, e2e_s);
 	if (fault != NULL && fault->kind == FAULT_ABSENT && r->asked_ns >= NS(fault->to_s) &&
 	    r->asked_ns < NS(fault->to_s + JOIN_WINDOW_S))
 		put(&t->joined, ttft_s);
@@ -147,22 +228,37 @@ static double swing_of(const struct tally *t)
 	return worst;
 }
 
+static void count_classes(const struct tally *t, struct result *result)
+{
+	uint64_t n_good = 0;
+
+	for (size_t i = 0; i < WORLD_CLASSES; i++) {
+		n_good += t->n_good[i];
+		result->n_asked += result->n_asked_class[i] = t->n_asked[i];
+		result->n_refused += result->n_refused_class[i] = t->n_refused[i];
+		if (t->n_asked[i] > 0)
+			result->slo_class[i] = (double)t->n_good[i] / (double)t->n_asked[i];
+	}
+	result->slo = (double)n_good / (double)result->n_asked;
+}
+
 void tally_finish(struct tally *t, struct result *result)
 {
 	const double n_servers = t->scenario->n_servers > 0 ? t->scenario->n_servers : 16;
 
 	qsort(t->ttft.at, t->ttft.n, sizeof(double), compare);
 	qsort(t->e2e.at, t->e2e.n, sizeof(double), compare);
+	for (uint64_t i = 0; i < t->n_failed; i++)
+		put(&t->e2e_all, PATIENCE_S);
+	qsort(t->e2e_all.at, t->e2e_all.n, sizeof(double), compare);
 	qsort(t->joined.at, t->joined.n, sizeof(double), compare);
 	*result = (struct result){
-		.n_asked = t->n_asked,
 		.n_failed = t->n_failed,
-		.n_refused = t->n_refused,
 		.ttft_p50_s = quantile(&t->ttft, 0.5),
 		.ttft_p99_s = quantile(&t->ttft, 0.99),
 		.ttft_p999_s = quantile(&t->ttft, 0.999),
 		.e2e_p99_s = quantile(&t->e2e, 0.99),
-		.slo = (double)t->n_good / (double)t->n_asked,
+		.e2e_all_p99_s = quantile(&t->e2e_all, 0.99),
 		.slow_share = t->n_picked_then > 0 ? (double)t->n_faulty_then /
 	                                                     (double)t->n_picked_then * n_servers
 	                                           : 0,
@@ -170,6 +266,9 @@ void tally_finish(struct tally *t, struct result *result)
 		.weight_swing = swing_of(t),
 		.detected_s = t->detected_s,
 	};
+	count_classes(t, result);
+	find_swing(&t->shares, result);
+	free(t->e2e_all.at);
 	free(t->ttft.at);
 	free(t->e2e.at);
 	free(t->joined.at);

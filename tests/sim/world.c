@@ -11,7 +11,6 @@
 #define BYTES_A_TOKEN   4.5
 #define BYTES_LEAST     500
 #define SIZE_MAX_TOKENS 16384
-#define PATIENCE_S      60.0 // of a client for its first token
 #define DRAIN_S         30.0
 #define SLOW_START_S    30.0
 #define RAMP_LEAST      0.1
@@ -180,7 +179,7 @@ static void size_request(struct world *w, struct request *r)
 	                                      (0.8 + 0.4 * sl_random_unit(&w->random)));
 }
 
-static struct conn *find_conn(struct world *w)
+static struct conn *find_conn(struct world *w, uint32_t rank)
 {
 	const uint32_t worker =
 		(uint32_t)(sl_random_next(&w->random) % (w->n_workers * w->n_appliances));
@@ -191,6 +190,8 @@ static struct conn *find_conn(struct world *w)
 		TAILQ_REMOVE(&w->idle, c, link);
 		return c;
 	}
+	if (!policy_admits(w, worker, rank))
+		return NULL;
 	server = policy_pick(w, worker);
 	return server != NO_SERVER ? connect_to(w, server, worker) : NULL;
 }
@@ -204,13 +205,15 @@ static void fail_fast(struct world *w, struct conn *c)
 
 static void ask(struct world *w)
 {
-	struct conn *c = find_conn(w);
+	const uint32_t rank =
+		w->scenario->batch > 0 && sl_random_unit(&w->random) < w->scenario->batch;
+	struct conn *c = find_conn(w, rank);
 	struct request *r;
 	struct server *s;
 
-	tally_asked(w->tally);
+	tally_asked(w->tally, rank);
 	if (c == NULL) {
-		tally_refused(w->tally);
+		tally_refused(w->tally, rank);
 		return;
 	}
 	r = need(calloc(1, sizeof(*r)));
@@ -224,6 +227,7 @@ static void ask(struct world *w)
 		return;
 	}
 	r->conn = c;
+	r->rank = rank;
 	r->asked_ns = w->now_ns;
 	TAILQ_INSERT_TAIL(&s->open, r, link);
 	s->n_open++;
@@ -308,6 +312,21 @@ static uint32_t oldest_us(const struct world *w, const struct server *s, uint32_
 	return 0;
 }
 
+// As many as take new flows have room.
+static void set_ceilings(const struct world *w, struct appliance *a)
+{
+	struct sl_admission_rule rule = {.kind = w->scenario->admission,
+	                                 .n_ranks = WORLD_CLASSES,
+	                                 .floor_milli = 800,
+	                                 .cap_flows = (uint32_t)w->scenario->cap,
+	                                 .trickle = {0, w->scenario->trickle_rps}};
+
+	for (uint32_t s = 0; s < w->n_servers; s++)
+		rule.n_backends += a->inverse_weights[s] != 0;
+	if (sl_admission_build(&a->admission, &rule) != 0)
+		abort();
+}
+
 static void steer(struct world *w, uint32_t appliance)
 {
 	struct appliance *a = &w->appliances[appliance];
@@ -328,6 +347,7 @@ static void steer(struct world *w, uint32_t appliance)
 
 		a->inverse_weights[s] = sl_pick_inverse_weight((uint32_t)milli);
 	}
+	set_ceilings(w, a);
 	if (appliance == 0)
 		tally_weights(w->tally, &a->steer, w->now_ns);
 }
@@ -370,8 +390,6 @@ static void apply_fault(struct world *w, const struct fault *f)
 		s->is_hanging = is_on;
 		break;
 	case FAULT_ABSENT:
-		if (s->is_up == is_on && !is_on)
-			break;
 		if (!s->is_up && !is_on)
 			s->up_ns = w->now_ns;
 		s->is_up = !is_on;

@@ -16,12 +16,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "admission.h"
 #include "engine.h"
 #include "phase.h"
 #include "steer.h"
 
 #define WORLD_SERVERS_MAX 128
 #define WORLD_WORKERS_MAX 32
+#define WORLD_CLASSES     2
+#define SWING_WINDOW_S    60.0
 
 enum policy {
 	POLICY_ROUND_ROBIN,
@@ -68,6 +71,9 @@ struct scenario {
 	uint32_t n_appliances;                 // 0 = 1
 	double sync_ms;                        // of counts between workers; 0 = 1
 	double cap;                            // flows' worth per server; 0 = none
+	double batch;                          // share of requests of the second class
+	enum sl_admission_kind admission;      // of classes, by ours; needs cap
+	uint32_t trickle_rps;                  // of the second class
 	double blackout_from_s, blackout_to_s; // no latency is seen, nothing can be scraped
 };
 
@@ -79,14 +85,22 @@ struct options {
 };
 
 struct result {
-	uint64_t n_asked, n_failed, n_refused; // refused: by admission
-	double ttft_p50_s, ttft_p99_s, ttft_p999_s, e2e_p99_s;
-	double slo;        // share of all asked with TTFT <= 2 s and mean time per token <= 100 ms
+	uint64_t n_asked, n_failed, n_refused;                 // refused: by admission
+	double ttft_p50_s, ttft_p99_s, ttft_p999_s, e2e_p99_s; // of those answered
+	double e2e_all_p99_s; // of all asked and let in: who fails took a client's patience
+	double slo; // share of all asked with TTFT <= 2 s and mean time per token <= 100 ms
+	double slo_class[WORLD_CLASSES]; // the same of one class
+	uint64_t n_asked_class[WORLD_CLASSES], n_refused_class[WORLD_CLASSES];
 	double slow_share; // of new flows to the faulty server in its seconds 10 to 20, by its fair
 	                   // share
 	double join_p999_s;  // TTFT in the 60 s after a server came back
 	double weight_swing; // worst standard deviation / mean of a weight over the second half
-	double detected_s;   // from the fault to the first ejection; -1 = never
+	double share_swing; // standard deviation / mean of a server's share of new flows in windows
+	                    // of SWING_WINDOW_S, once the last fault's end is a minute past:
+	                    // over all servers, and the worst one's
+	double share_swing_worst;
+	double share_noise; // what picks at random by the same shares would show instead
+	double detected_s;  // from the fault to the first ejection; -1 = never
 };
 
 // Runs it to the end.

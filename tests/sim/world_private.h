@@ -11,6 +11,7 @@
 #include "world.h"
 
 #define NS(seconds) ((uint64_t)((seconds)*1e9))
+#define PATIENCE_S  60.0 // of a client for its first token
 
 // A connection through a balancer.
 struct conn {
@@ -30,6 +31,7 @@ struct request {
 	struct conn *conn;
 	uint64_t asked_ns, first_ns;
 	uint32_t n_bytes;
+	uint32_t rank;
 };
 TAILQ_HEAD(requests, request);
 
@@ -54,6 +56,8 @@ struct appliance {
 	uint16_t members[WORLD_SERVERS_MAX];
 	uint32_t inverse_weights[WORLD_SERVERS_MAX];
 	uint32_t cursor;
+	struct sl_admission admission;
+	sl_limit_cell trickles[SL_ADMISSION_RANKS];
 };
 
 struct worker {
@@ -84,13 +88,14 @@ struct world {
 // policy.c
 #define NO_SERVER UINT32_MAX
 uint32_t policy_pick(struct world *w, uint32_t worker);
+bool policy_admits(struct world *w, uint32_t worker, uint32_t rank);
 void policy_scrape(struct world *w);
 void policy_first_token(struct server *s, double ttft_us, uint64_t now_ns);
 
 // tally.c
 struct tally *tally_new(const struct options *options);
-void tally_asked(struct tally *t);
-void tally_refused(struct tally *t);
+void tally_asked(struct tally *t, uint32_t rank);
+void tally_refused(struct tally *t, uint32_t rank);
 void tally_failed(struct tally *t);
 void tally_picked(struct tally *t, uint32_t server, uint64_t now_ns);
 void tally_done(struct tally *t, const struct request *r, uint64_t now_ns);

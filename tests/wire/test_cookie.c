@@ -17,12 +17,13 @@ static const char *const forwards[] = {"nat", "fullnat"};
 
 static struct sl_lab_spec spec_of(const char *forward)
 {
-	return (struct sl_lab_spec){.device = "af_packet",
-	                            .forward = forward,
-	                            .balance = "least-connections",
-	                            .n_servers = 2,
-	                            .n_workers = 1,
-	                            .syn_cookies = "always"};
+	return (struct sl_lab_spec){
+		.device = "af_packet",
+		.forward = forward,
+		.balance = "least-connections",
+		.n_servers = 2,
+		.n_workers = 1,
+		.vip_keys = {[0] = "syn-cookies: always", [2] = "syn-cookies: always"}};
 }
 
 static json_int_t vip_number(struct sl_lab *lab, const char *vip, const char *key)

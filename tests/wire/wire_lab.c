@@ -210,11 +210,9 @@ void sl_lab_write_pools(const struct sl_lab *lab)
 
 		n += snprintf(text + n, sizeof(text) - (size_t)n,
 		              "  - {name: %s%d, address: \"%s\", ports: [%u], protocol: %s, pool: "
-		              "%s%d, syn-cookies: %s%s%s}\n",
+		              "%s%d%s%s}\n",
 		              proto, family, family == 6 ? SL_LAB_VIP6 : SL_LAB_VIP4,
 		              i & 1 ? SL_LAB_UDP_PORT : SL_LAB_TCP_PORT, proto, proto, family,
-		              i & 1 || lab->spec.syn_cookies == NULL ? "off"
-		                                                     : lab->spec.syn_cookies,
 		              lab->spec.vip_keys[i] != NULL ? ", " : "",
 		              lab->spec.vip_keys[i] != NULL ? lab->spec.vip_keys[i] : "");
 	}

@@ -41,11 +41,10 @@ struct sl_lab_spec {
 	uint8_t n_servers;
 	uint8_t n_workers;
 	uint16_t advertised_mss;    // by servers to the client, direct return only; 0 = theirs
-	const char *syn_cookies;    // of the TCP services; NULL = off
-	const char *client_address; // of the TCP pools, fullnat only; NULL = none
 	const char *bond_mode;      // SL_LAB_BOND
 	uint16_t mtu_bytes;         // of every link and port; 0 = 1500
 	bool is_crossed;            // tunnels, fullnat: IPv4 services have IPv6 backends and back
+	const char *client_address; // of the TCP pools, fullnat only; NULL = none
 	// More keys, in YAML, "limits: {flows: 3}"; NULL = none. Of the VIPs tcp4, udp4, tcp6,
 	// udp6, and of the TCP and the UDP pools.
 	const char *vip_keys[4], *pool_keys[2];

@@ -225,6 +225,14 @@ static const struct {
 	{"balance: least-connections", offsetof(struct sl_model_pool, balance),
          SL_BALANCE_LEAST_CONNECTIONS},
 	{"balance: maglev", offsetof(struct sl_model_pool, balance), SL_BALANCE_MAGLEV},
+	{"balance: adaptive", offsetof(struct sl_model_pool, balance), SL_BALANCE_ADAPTIVE},
+	{"balance: adaptive", offsetof(struct sl_model_pool, adaptive), SL_ADAPTIVE_ENFORCE},
+	{"balance: adaptive\n    adaptive: { mode: off }", offsetof(struct sl_model_pool, adaptive),
+         SL_ADAPTIVE_OFF},
+	{"balance: adaptive\n    adaptive: { mode: shadow }",
+         offsetof(struct sl_model_pool, adaptive), SL_ADAPTIVE_SHADOW},
+	{"adaptive: { mode: enforce }", offsetof(struct sl_model_pool, adaptive),
+         SL_ADAPTIVE_ENFORCE},
 	{"adaptive: { mode: off }", offsetof(struct sl_model_pool, adaptive), SL_ADAPTIVE_OFF},
 	{"adaptive: { mode: shadow, probe: a }", offsetof(struct sl_model_pool, adaptive),
          SL_ADAPTIVE_SHADOW},
@@ -273,6 +281,33 @@ START_TEST(words_become_their_enum_values)
 	ck_assert_uint_eq(*((const uint8_t *)&m->pools[0] + word_cases[_i].offset),
 	                  word_cases[_i].value);
 	ck_assert_uint_eq(m->backends[0].state, SL_ADMIN_MAINT);
+	sl_model_free(m);
+}
+END_TEST
+
+static const struct {
+	const char *adaptive;
+	uint32_t latency_probe, ttft_objective_ms;
+} objective_cases[] = {
+	{"", UINT32_MAX, 2000},
+	{"adaptive: { mode: enforce }", UINT32_MAX, 2000},
+	{"adaptive: { mode: shadow, ttft-objective: 750ms }", UINT32_MAX, 750},
+	{"adaptive: { mode: enforce, probe: b }", 1, 2000},
+};
+
+START_TEST(without_a_probe_latency_is_that_of_flows_and_has_an_objective)
+{
+	char text[512];
+	struct sl_model *m;
+
+	snprintf(text, sizeof(text),
+	         "version: 1\n" VIP(
+			 "") "pools:\n  p:\n    probes: { a: { type: tcp }, b: { type: tcp } }\n"
+	                     "    %s\n    backends: [{ name: x, address: 10.0.0.1:443 }]\n",
+	         objective_cases[_i].adaptive);
+	m = test_pools_model(text);
+	ck_assert_uint_eq(m->pools[0].latency_probe, objective_cases[_i].latency_probe);
+	ck_assert_uint_eq(m->pools[0].ttft_objective_ms, objective_cases[_i].ttft_objective_ms);
 	sl_model_free(m);
 }
 END_TEST
@@ -364,6 +399,8 @@ int main(void)
 	tcase_add_test(tc, defaults_reach_what_does_not_set_its_own);
 	tcase_add_loop_test(tc, words_become_their_enum_values, 0,
 	                    sizeof(word_cases) / sizeof(word_cases[0]));
+	tcase_add_loop_test(tc, without_a_probe_latency_is_that_of_flows_and_has_an_objective, 0,
+	                    sizeof(objective_cases) / sizeof(objective_cases[0]));
 	tcase_add_loop_test(tc, probes_have_a_proxy_header_where_clients_do, 0,
 	                    sizeof(probe_cases) / sizeof(probe_cases[0]));
 	tcase_add_loop_test(tc, dsr_backends_keep_the_port_of_their_vip, 0,

@@ -199,6 +199,7 @@ static inline void lab_configure_at(struct lab *lab, const struct sl_body_spec *
 	                            .backend_generations = generations,
 	                            .vip_slots = slots,
 	                            .next_hops = hops,
+	                            .routes = &lab->routes,
 	                            .epoch = spec->epoch,
 	                            .maglev_key = {3, 4}};
 

@@ -373,7 +373,7 @@ START_TEST(off_is_off)
 
 	ck_assert_int_eq(give(&s, LAB_FRONT, &p), SL_VERDICT_SEND);
 	ck_assert_uint_eq(s.lab->pkt.out_port, LAB_BACK);
-	ck_assert_uint_eq(flow_of(&s)->flags & SL_FLOW_IS_SPLICED, 0);
+	ck_assert_uint_eq(flow_of(&s)->splice & SL_SPLICE_DELTA, 0);
 	ck_assert_uint_eq(VIP_STAT(&s, cookies_sent), 0);
 	lab_free(s.lab);
 }
