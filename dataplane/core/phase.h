@@ -20,7 +20,7 @@
 //          the start of a long wait: it counts as a wait for SL_PHASE_HEADER_WAIT_US.
 // Burst:   payload within SL_PHASE_TOKEN_US of the payload before belongs to the same token.
 // TLS:     handshake records are no request and no answer. HTTP/2: only HEADERS and DATA frames are
-//          a request; under TLS, where frames cannot be read, whatever is longer than
+//          a request or an answer; under TLS, where frames cannot be read, whatever is longer than
 //          SL_PHASE_FRAME_BYTES.
 // DSR:     answers bypass us; what the client acknowledges stands for what it received. Times are
 //          then later by the client's delayed acknowledgement and bursts fewer: good for phases and
@@ -156,6 +156,8 @@ static inline bool sl_phase_goes_on(struct sl_phase_flow *flow, uint32_t now_us,
 
 	if (flow->token != SL_PHASE_TOKEN_KNOWN || flow->phase != SL_PHASE_STREAMING ||
 	    flow->n_tokens >= SL_PHASE_GROUP_TOKENS - 1 || n_bytes < 4)
+		return false;
+	if (flow->wire == SL_PHASE_WIRE_H2 && n_bytes <= SL_PHASE_FRAME_BYTES)
 		return false;
 	if (flow->wire == SL_PHASE_WIRE_PLAIN &&
 	    memcmp(payload + n_bytes - 4, end_of_chunks, 4) == 0)
