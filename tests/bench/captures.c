@@ -5,6 +5,10 @@
 
 #include "subject.h"
 
+#define GOOD_SLOTS 160000u
+#define GOOD_LAG   500u // connections: 40,000 packets, some 20 ms of the flood
+#define FLOOD_EACH 8u   // SYNs a slot
+
 _Noreturn void bench_die(const char *what)
 {
 	fprintf(stderr, "bench_subject: %s\n", what);
@@ -17,6 +21,8 @@ uint32_t bench_packets_of(const struct subject *s)
 
 	if (s->kind == KIND_CONNECTIONS)
 		return 8 * s->n_flows;
+	if (s->kind == KIND_GOODPUT || s->kind == KIND_CALM)
+		return GOOD_SLOTS * (2 + (s->kind == KIND_GOODPUT ? FLOOD_EACH : 0));
 	return RTE_MIN(is_one_way ? s->n_flows : 2 * s->n_flows, (uint32_t)BENCH_SAMPLE);
 }
 
@@ -91,29 +97,89 @@ static void write_established(struct subject *s, FILE **captures)
 	free(order);
 }
 
+static const struct {
+	uint8_t flags;
+	bool is_reply;
+} steps[] = {
+	{SL_TCP_SYN, false},
+	{SL_TCP_SYN | SL_TCP_ACK, true},
+	{SL_TCP_ACK, false},
+	{SL_TCP_ACK | SL_TCP_PSH, false},
+	{SL_TCP_ACK | SL_TCP_PSH, true},
+	{SL_TCP_FIN | SL_TCP_ACK, false},
+	{SL_TCP_FIN | SL_TCP_ACK, true},
+	{SL_TCP_ACK, false},
+};
+
 // Whole connections, BENCH_TOGETHER at a time. Their number is a multiple of the weighted sequence,
 // so that each round picks the backends of the round before, whose answers the capture holds.
 static void write_connections(struct subject *s, FILE *capture)
 {
-	static const struct {
-		uint8_t flags;
-		bool is_reply;
-	} steps[8] = {
-		{SL_TCP_SYN, false},
-		{SL_TCP_SYN | SL_TCP_ACK, true},
-		{SL_TCP_ACK, false},
-		{SL_TCP_ACK | SL_TCP_PSH, false},
-		{SL_TCP_ACK | SL_TCP_PSH, true},
-		{SL_TCP_FIN | SL_TCP_ACK, false},
-		{SL_TCP_FIN | SL_TCP_ACK, true},
-		{SL_TCP_ACK, false},
-	};
-
 	for (uint32_t first = 0; first < s->n_flows; first += BENCH_TOGETHER) {
 		for (uint32_t step = 0; step < RTE_DIM(steps); step++) {
 			for (uint32_t i = first; i < first + BENCH_TOGETHER; i++)
 				put(s, capture, i, steps[step].flags, steps[step].is_reply);
 		}
+	}
+}
+
+// Where the packets of new connections go, when all lead to one backend.
+static void foresee(struct subject *s)
+{
+	s->sent = realloc(s->sent, (s->n_flows + GOOD_SLOTS) * sizeof(*s->sent));
+	if (s->sent == NULL)
+		bench_die("no memory for tuples");
+	for (uint32_t i = s->n_flows; i < s->n_flows + GOOD_SLOTS; i++) {
+		struct sl_packet_spec spec = bench_traffic_from_client(&s->traffic, i, SL_TCP_SYN);
+
+		s->sent[i] = s->sent[0];
+		s->sent[i].src = spec.src;
+		s->sent[i].sport_be = rte_cpu_to_be_16(spec.sport);
+	}
+}
+
+static void put_flood(struct subject *s, FILE *capture, uint64_t *tried, uint32_t n)
+{
+	uint8_t frame[SL_PACKET_MAX_BYTES];
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct sl_packet_spec spec =
+			bench_traffic_flood(&s->traffic, BENCH_FLOOD_RANDOM, tried);
+
+		bench_capture_put(capture, frame,
+		                  (uint32_t)sl_packet_build(frame, sizeof(frame), &spec));
+	}
+}
+
+static void put_established(struct subject *s, FILE *capture, uint64_t random)
+{
+	put(s, capture, (uint32_t)(random >> 1) % s->n_flows, SL_TCP_ACK, random & 1);
+	s->n_good++;
+}
+
+// A slot: a packet of some flow that is there, one of a new connection (or another of those), and
+// the flood. Steps of one connection are GOOD_LAG connections apart; none is begun that the capture
+// does not end.
+static void write_good(struct subject *s, FILE *capture)
+{
+	const uint32_t n_steps = RTE_DIM(steps), n_new = GOOD_SLOTS / n_steps;
+	uint64_t tried = 0;
+
+	foresee(s);
+	for (uint32_t slot = 0; slot < GOOD_SLOTS; slot++) {
+		const uint32_t step = slot % n_steps, late = step * GOOD_LAG;
+		const uint32_t at = slot / n_steps;
+
+		put_established(s, capture, sl_mix64(2 * slot + 1));
+		if (at >= late && at - late < n_new - n_steps * GOOD_LAG) {
+			put(s, capture, s->n_flows + at - late, steps[step].flags,
+			    steps[step].is_reply);
+			s->n_new += step == 0;
+		} else {
+			put_established(s, capture, sl_mix64(2 * slot + 2));
+		}
+		if (s->kind == KIND_GOODPUT)
+			put_flood(s, capture, &tried, FLOOD_EACH);
 	}
 }
 
@@ -149,6 +215,8 @@ void bench_write_captures(struct subject *s)
 		write_connections(s, captures[0]);
 	else if (s->kind == KIND_ESTABLISHED)
 		write_established(s, captures);
+	else if (s->kind < KIND_FLOOD)
+		write_good(s, captures[0]);
 	else
 		write_flood(s, captures[0]);
 	for (uint32_t w = 0; w < s->n_workers; w++) {

@@ -4,8 +4,8 @@
 // these flows that testpmd replays as well.
 //
 // Usage:  bench_subject nat|fullnat|dsr-l2|dsr-ipip KIND FLOWS CAPTURE [OPTION...]
-//         KIND: established, connections, or a flood of SYNs: flood (hosts and ports one after
-//         another), flood-random, flood-siphash, flood-crc (traffic.h).
+//         KIND: established, connections, goodput or calm (subject.h), or a flood of SYNs: flood
+//         (hosts and ports one after another), flood-random, flood-siphash, flood-crc (traffic.h).
 //         v6, services=N and backends=N (traffic.h), socket=PATH (the main core obeys commands
 //         there while workers run), deal=one|own|handed|mixed (two workers, each with a capture of
 //         its own: of its flows, of the other's, or half and half).
@@ -115,8 +115,9 @@ static void start_appliance(struct subject *s)
 	start_eal(n_mbufs);
 	// A flood meets a table of a quarter of its sources; a fifth of room keeps the others from
 	// being full by chance.
-	bench_traffic_config(&s->a.config,
-	                     s->kind >= KIND_FLOOD ? s->n_flows / 4 : s->n_flows * 6 / 5);
+	bench_traffic_config(&s->a.config, s->kind >= KIND_FLOOD     ? s->n_flows / 4
+	                                   : s->kind >= KIND_GOODPUT ? s->n_flows * 4
+	                                                             : s->n_flows * 6 / 5);
 	s->a.config.n_workers = s->n_workers;
 	s->a.config.flows *= s->n_workers;
 	s->a.ports.n_workers = s->n_workers;
@@ -360,8 +361,9 @@ static void take_option(struct subject *s, const char *option)
 static void parse_args(struct subject *s, int argc, char **argv)
 {
 	static const char *const forwards[] = {"nat", "fullnat", "dsr-l2", "dsr-ipip"};
-	static const char *const kinds[] = {"established",  "connections",   "flood",
-	                                    "flood-random", "flood-siphash", "flood-crc"};
+	static const char *const kinds[] = {"established",   "connections", "goodput",
+	                                    "calm",          "flood",       "flood-random",
+	                                    "flood-siphash", "flood-crc"};
 	uint32_t f = 0, k = 0;
 
 	if (argc < 5)
@@ -409,11 +411,11 @@ static void tell_ready(const struct subject *s)
 
 	printf("ready {\"capture_packets\": %u, \"buffer_bytes\": %zu, \"flows\": %lu, "
 	       "\"table_bytes\": %zu, \"table_resident_bytes\": %lu, "
-	       "\"measure_resident_bytes\": %lu}\n",
+	       "\"measure_resident_bytes\": %lu, \"good_packets\": %u, \"new_connections\": %u}\n",
 	       bench_packets_of(s), MBUF_BYTES + SL_PRIVATE_BYTES,
 	       sl_stat_get(&worker->stats->flows), worker->flow_bytes,
 	       resident_bytes(worker->flow_memory, worker->flow_bytes),
-	       resident_bytes(worker->measure.flows, worker->phase_bytes));
+	       resident_bytes(worker->measure.flows, worker->phase_bytes), s->n_good, s->n_new);
 	fflush(stdout);
 }
 

@@ -12,8 +12,10 @@
 #define BENCH_WORKERS  2
 #define BENCH_SAMPLE   2000000 // packets of a capture at most, over all flows
 
-enum kind { KIND_ESTABLISHED, KIND_CONNECTIONS, KIND_FLOOD }; // and crafted ones from here on
-enum deal { DEAL_ONE, DEAL_OWN, DEAL_HANDED, DEAL_MIXED };    // which worker receives what
+// GOODPUT: packets of flows that are there, and whole connections, between the SYNs of a flood;
+// CALM: the same without it. Behind FLOOD come the crafted ones.
+enum kind { KIND_ESTABLISHED, KIND_CONNECTIONS, KIND_GOODPUT, KIND_CALM, KIND_FLOOD };
+enum deal { DEAL_ONE, DEAL_OWN, DEAL_HANDED, DEAL_MIXED }; // which worker receives what
 
 struct subject {
 	struct sl_appliance a;
@@ -25,6 +27,7 @@ struct subject {
 	const char *path, *socket;
 	struct rte_ring *in, *out;
 	struct sl_tuple *sent;          // by flow: how its packets leave us
+	uint32_t n_good, n_new;         // GOODPUT, CALM: packets of flows, and connections begun
 	uint64_t cpu_ns[BENCH_WORKERS]; // of the last run
 	sem_t go;                       // workers wait for each other and for the main core
 };

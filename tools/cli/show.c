@@ -205,11 +205,23 @@ static void join(const json_t *list, char text[SL_CLI_CELL_BYTES])
 	}
 }
 
+// Sent, and come back; or that there are none.
+static void add_cookies(struct sl_cli_table *table, const json_t *vip)
+{
+	char sent[16], good[16];
+
+	if (strcmp(sl_cli_text_of(vip, "syn_cookies"), "off") == 0)
+		sl_cli_table_add(table, "off");
+	else
+		sl_cli_table_add(table, "%s/%s", count_of(vip, "syn_cookies_sent_total", sent),
+		                 count_of(vip, "syn_cookies_good_total", good));
+}
+
 static void draw_vips(const json_t *json)
 {
-	static const char *const headers[] = {"VIP",  "ADDRESS",  "PROTO",  "PORTS",
-	                                      "POOL", ">NEW/s",   ">FLOWS", ">RX",
-	                                      ">TX",  ">REFUSED", NULL};
+	static const char *const headers[] = {
+		"VIP", "ADDRESS", "PROTO",    "PORTS",      "POOL",     ">NEW/s", ">FLOWS",
+		">RX", ">TX",     ">REFUSED", ">STATELESS", ">COOKIES", NULL};
 	struct sl_cli_table *table = sl_cli_table_new(headers);
 	json_t *vip;
 	size_t i;
@@ -229,6 +241,8 @@ static void draw_vips(const json_t *json)
 		sl_cli_table_add(table, "%sB", count_of(vip, "rx_bytes_total", a));
 		sl_cli_table_add(table, "%sB", count_of(vip, "tx_bytes_total", a));
 		sl_cli_table_add(table, "%s", count_of(vip, "refused_total", a));
+		sl_cli_table_add(table, "%s", count_of(vip, "stateless_packets_total", a));
+		add_cookies(table, vip);
 	}
 	sl_cli_table_print_and_free(table);
 }

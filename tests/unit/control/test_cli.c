@@ -103,6 +103,8 @@ static const struct {
 	{"-o json status", 0, "\"kind\": \"Status\""},
 	{"status -o json", 0, "\"kind\": \"Status\""},
 	{"vip list", 0, "chat  203.0.113.10  tcp    443    llama"},
+	{"vip list", 0, "REFUSED  STATELESS  COOKIES\n"},
+	{"vip list", 0, "      0          0      off\n"},
 	{"pool list", 0, "llama  nat"},
 	{"pool show llama", 0, "gpu-1    10.0.0.1   443  unknown   100  100.0  ############"},
 	{"flow count", 0, "0 flows in all, room for 2000"},
