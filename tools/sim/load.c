@@ -115,6 +115,7 @@ static int usage(void)
 	        "usage: sluice-sim load --target ADDR:PORT [--rate 30] [--rate-spread 0]\n"
 	        "  [--duration 30] [--connections per-request|keep-alive] [--prompt MEAN] "
 	        "[--output MEAN]\n"
+	        "  [--protocol http1|http2] [--tls] (h2c without it; any certificate will do)\n"
 	        "  [--trace FILE] [--seed N] [--slo-ttft 2s] [--slo-tpot 100ms] [--timeout 60s]\n"
 	        "  [--json FILE] [--live FILE]       a FILE of - is standard output\n");
 	return SL_EXIT_USAGE;
@@ -124,6 +125,12 @@ static int set_connections(struct sl_load_settings *settings, const char *value)
 {
 	settings->is_keep_alive = strcmp(value, "keep-alive") == 0;
 	return settings->is_keep_alive || strcmp(value, "per-request") == 0 ? 0 : -EINVAL;
+}
+
+static int set_protocol(struct sl_load_settings *settings, const char *value)
+{
+	settings->is_http2 = strcmp(value, "http2") == 0;
+	return settings->is_http2 || strcmp(value, "http1") == 0 ? 0 : -EINVAL;
 }
 
 static int set_path(const char **path, const char *value)
@@ -148,6 +155,11 @@ static int parse_option(void *ctx, int option, const char *value)
 		return sl_option_duration_ms(value, &settings->duration_ms);
 	case 'c':
 		return set_connections(settings, value);
+	case 'P':
+		return set_protocol(settings, value);
+	case 'S':
+		settings->is_tls = true;
+		return 0;
 	case 'p':
 		return sl_option_double(value, 1, SL_SIZES_TOKENS_MAX, &load->sizes.prompt_mean);
 	case 'o':
@@ -179,6 +191,8 @@ static int parse_settings(struct sl_load *load, int argc, char **argv)
 		{"rate-spread", required_argument, NULL, 'v'},
 		{"duration", required_argument, NULL, 'd'},
 		{"connections", required_argument, NULL, 'c'},
+		{"protocol", required_argument, NULL, 'P'},
+		{"tls", no_argument, NULL, 'S'},
 		{"prompt", required_argument, NULL, 'p'},
 		{"output", required_argument, NULL, 'o'},
 		{"trace", required_argument, NULL, 'T'},
