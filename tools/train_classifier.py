@@ -180,10 +180,6 @@ def leaf_of(node, names):
     return kind, confidence, min(99, round(100 * (classes[order[0]] - classes[order[1]]) / total))
 
 
-def same(a, b):
-    return a.split is None and b.split is None
-
-
 def write_table(root, names, words, path, about):
     with open(f"{ROOT}/dataplane/core/flow_features.h") as f:
         enums = [line.split("(")[1].split(",")[0] for line in f if line.lstrip().startswith("X(") and '"' in line]
