@@ -169,6 +169,16 @@ static void get_pool(struct sl_daemon *daemon, const struct sl_http_request *req
 		              sl_view_envelope("Pool", sl_view_pool(daemon, pool, true)));
 }
 
+static void get_backend(struct sl_daemon *daemon, const struct sl_http_request *request,
+                        const struct sl_api_path *path)
+{
+	uint32_t pool, backend;
+
+	if (sl_api_find_backend(daemon, request, path, &pool, &backend))
+		sl_api_answer(request->exchange, 200,
+		              sl_view_envelope("Backend", sl_view_backend(daemon, pool, backend)));
+}
+
 // ---- changing ----
 
 static json_t *parse_body(const struct sl_http_request *request)
@@ -259,6 +269,7 @@ static const struct route routes[] = {
 	{"GET", "/api/v1/vips", false, get_vips},
 	{"GET", "/api/v1/pools", false, get_pools},
 	{"GET", "/api/v1/pools/*", false, get_pool},
+	{"GET", "/api/v1/pools/*/backends/*", false, get_backend},
 	{"GET", "/api/v1/flows/count", false, get_flow_count},
 	{"POST", "/api/v1/apply", true, post_apply},
 	{"POST", "/api/v1/pools/*/backends/*/drain", true, sl_api_post_drain},

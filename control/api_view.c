@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "api_latency.h"
 #include "names.h"
 
 json_t *sl_view_text(const char *text)
@@ -106,11 +107,11 @@ static json_t *view_factors(const struct sl_backend_view *view)
 	const bool is_gated = view->state == SL_BACKEND_DRAIN || view->state == SL_BACKEND_MAINT ||
 	                      (view->state == SL_BACKEND_DOWN && !view->in_panic);
 
-	return json_pack("{s:f, s:f, s:f, s:o}", "health", is_gated ? 0.0 : 1.0, "slow_start",
-	                 view->slow_start_milli / 1000.0, "latency",
-	                 view->latency_factor_milli / 1000.0, "override",
-	                 view->override_weight >= 0 ? json_integer(view->override_weight)
-	                                            : json_null());
+	return json_pack(
+		"{s:f, s:f, s:f, s:f, s:o}", "health", is_gated ? 0.0 : 1.0, "slow_start",
+		view->slow_start_milli / 1000.0, "latency", view->latency_factor_milli / 1000.0,
+		"guard", view->guard_milli / 1000.0, "override",
+		view->override_weight >= 0 ? json_integer(view->override_weight) : json_null());
 }
 
 static json_t *view_note(const struct sl_override_note *note)
@@ -196,6 +197,8 @@ static json_t *view_backend(struct sl_daemon *daemon, uint32_t pool, uint32_t ba
 	if (json == NULL)
 		return NULL;
 	json_object_set_new(json, "overrides", view_overrides(daemon, p->name, be->name));
+	json_object_set_new(json, "latency", sl_view_latency(daemon, be->id));
+	json_object_set_new(json, "steer", sl_view_steer(daemon, backend));
 	add_backend_counters(daemon, json, be->id, p->forward == SL_FORWARD_FULLNAT);
 	return json;
 }
@@ -203,8 +206,12 @@ static json_t *view_backend(struct sl_daemon *daemon, uint32_t pool, uint32_t ba
 json_t *sl_view_backend(struct sl_daemon *daemon, uint32_t pool, uint32_t backend)
 {
 	const struct sl_model_pool *p = &daemon->model->pools[pool];
+	json_t *json = view_backend(daemon, pool, backend, pool_weight_milli(daemon, p));
 
-	return view_backend(daemon, pool, backend, pool_weight_milli(daemon, p));
+	if (json != NULL)
+		json_object_set_new(json, "weight_changes",
+		                    sl_view_weight_changes(daemon, backend));
+	return json;
 }
 
 json_t *sl_view_pool(struct sl_daemon *daemon, uint32_t pool, bool with_backends)
@@ -215,11 +222,15 @@ json_t *sl_view_pool(struct sl_daemon *daemon, uint32_t pool, bool with_backends
 	json_t *json, *list;
 
 	sl_view_count_states(daemon, pool, &counts);
-	json = json_pack("{s:s, s:s, s:s, s:s, s:o, s:b, s:i, s:i}", "name", p->name, "forward",
-	                 sl_name_of_forward(p->forward), "balance", sl_name_of_balance(p->balance),
-	                 "adaptive", sl_name_of_adaptive(p->adaptive), "epoch",
-	                 integer(daemon->publish.epoch), "in_panic", (int)counts.in_panic,
-	                 "backends_total", (int)counts.n_backends, "backends_up", (int)counts.n_up);
+	json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:b, s:i, s:i}", "name", p->name,
+	                 "forward", sl_name_of_forward(p->forward), "client_address",
+	                 sl_name_of_client_address(p->client_address), "balance",
+	                 sl_name_of_balance(p->balance), "adaptive",
+	                 sl_name_of_adaptive(p->adaptive), "epoch", integer(daemon->publish.epoch),
+	                 "in_panic", (int)counts.in_panic, "backends_total", (int)counts.n_backends,
+	                 "backends_up", (int)counts.n_up);
+	if (json != NULL)
+		json_object_set_new(json, "steer", sl_view_pool_steer(daemon, pool));
 	if (!with_backends || json == NULL)
 		return json;
 	list = json_array();
@@ -261,7 +272,8 @@ static json_t *view_vip(struct sl_daemon *daemon, const struct sl_model_vip *vip
 
 	sl_stats_reader_vip(daemon->stats, vip->id, &totals, &rate_per_s);
 	return json_pack(
-		"{s:s, s:s, s:o, s:s, s:s, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
+		"{s:s, s:s, s:o, s:s, s:s, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, "
+		"s:s, s:o, s:o}",
 		"name", vip->name, "address", sl_name_of_ip(&vip->address, address), "ports",
 		view_ports(model, vip), "protocol", sl_name_of_proto(vip->proto), "pool",
 		model->pools[vip->pool].name, "flows_new_total", integer(totals.flows_new),
@@ -270,7 +282,10 @@ static json_t *view_vip(struct sl_daemon *daemon, const struct sl_model_vip *vip
 		integer(totals.s2c_pkts), "tx_bytes_total", integer(totals.s2c_bytes),
 		"refused_total", integer(totals.refused), "flows", integer(totals.flows),
 		"denied_total", integer(totals.denied), "stateless_packets_total",
-		integer(totals.stateless_pkts), "affinity", sl_name_of_affinity(vip->affinity));
+		integer(totals.stateless_pkts), "affinity", sl_name_of_affinity(vip->affinity),
+		"syn_cookies", sl_name_of_syn_cookies(vip->syn_cookies), "syn_cookies_sent_total",
+		integer(totals.cookies_sent), "syn_cookies_good_total",
+		integer(totals.cookies_good));
 }
 
 json_t *sl_view_vips(struct sl_daemon *daemon)

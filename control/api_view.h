@@ -14,6 +14,7 @@ json_t *sl_view_status(struct sl_daemon *daemon);
 json_t *sl_view_vips(struct sl_daemon *daemon);
 json_t *sl_view_pools(struct sl_daemon *daemon);
 json_t *sl_view_pool(struct sl_daemon *daemon, uint32_t pool, bool with_backends);
+// With the last changes of its weight.
 json_t *sl_view_backend(struct sl_daemon *daemon, uint32_t pool, uint32_t backend);
 json_t *sl_view_flow_count(struct sl_daemon *daemon);
 json_t *sl_view_apply(const struct sl_apply_result *result);

@@ -88,9 +88,11 @@ static void build_pool(const struct raw_pool *raw, struct sl_model *model)
 		.id = sl_id_of_pool(raw->node->key->text),
 		.forward = (uint8_t)raw->forward.mode,
 		.mtu_guard = (uint8_t)raw->forward.mtu_guard,
+		.client_address = (uint8_t)raw->forward.client_address,
 		.balance = (uint8_t)raw->balance,
 		.adaptive = (uint8_t)raw->adaptive.mode,
 		.latency_probe = raw->latency_probe,
+		.ttft_objective_ms = (uint32_t)raw->adaptive.ttft_objective_ms,
 		.slow_start_ms = (uint32_t)raw->slow_start_ms,
 		.tcp_idle_s = (uint32_t)(raw->timeouts.tcp_ms / MS_PER_S),
 		.udp_idle_s = (uint32_t)(raw->timeouts.udp_ms / MS_PER_S),
@@ -104,8 +106,13 @@ static void build_pool(const struct raw_pool *raw, struct sl_model *model)
 		.n_quics = raw->quic.n,
 	};
 	copy_text(out->name, sizeof(out->name), raw->node->key->text);
-	for (uint32_t i = 0; i < raw->probes.n; i++)
-		build_probe(&probes[i], &model->probes[model->n_probes++]);
+	for (uint32_t i = 0; i < raw->probes.n; i++) {
+		struct sl_model_probe *probe = &model->probes[model->n_probes++];
+
+		build_probe(&probes[i], probe);
+		probe->has_proxy_header =
+			out->client_address == SL_CLIENT_ADDRESS_PROXY_V2 && probe->port == 0;
+	}
 	for (uint32_t i = 0; i < raw->quic.n; i++)
 		build_quic(&quics[i], &model->quics[model->n_quics++]);
 	for (uint32_t i = 0; i < raw->backends.n; i++)
@@ -144,6 +151,7 @@ static void build_vip(const struct raw_vip *raw, struct sl_model *model)
 		.proto = raw->protocol == 0 ? IPPROTO_TCP_NUMBER : IPPROTO_UDP_NUMBER,
 		.affinity = (uint8_t)raw->affinity,
 		.is_measured = raw->measure == 1 && raw->protocol == 0,
+		.syn_cookies = (uint8_t)raw->syn_cookies,
 		.limit_flows = (uint32_t)raw->limits.flows,
 		.limit_new_flows_per_s = (uint32_t)raw->limits.new_flows_per_s,
 		.source_new_flows_per_s = (uint32_t)raw->limits.source_new_flows_per_s,

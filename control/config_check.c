@@ -64,6 +64,31 @@ static void check_timing(const struct sl_node *node, const struct raw_timing *ti
 	              timeout == NULL ? "; set a timeout too" : "");
 }
 
+// Without a probe the latency is that of the flows, so all of them have to be measured.
+static void check_passive(const struct raw_pool *pool, const struct sl_node *mode,
+                          struct sl_diag_list *diag)
+{
+	const struct raw_vip *vip = pool->unmeasured_vip;
+
+	// Under balance: adaptive the VIP itself is at fault, and reported.
+	if (vip != NULL && pool->balance != SL_BALANCE_ADAPTIVE)
+		sl_diag_error(diag, &mode->span,
+		              "mode %s goes by the flows of its VIPs, but VIP \"%.64s\" %s; name a "
+		              "probe: of this pool instead",
+		              mode->text, vip->name != NULL ? vip->name : "?",
+		              vip->protocol != 0 ? "is udp" : "has measure: off");
+}
+
+static void check_objective(const struct raw_pool *pool, struct sl_diag_list *diag)
+{
+	const struct sl_node *objective = sl_node_good(pool->adaptive.node, "ttft-objective");
+
+	if (objective != NULL)
+		sl_diag_error(diag, &objective->span,
+		              "ttft-objective is about the first tokens of flows, but probe names "
+		              "another latency");
+}
+
 static void check_adaptive(struct raw_pool *pool, struct sl_diag_list *diag)
 {
 	const struct sl_node *name = sl_node_good(pool->adaptive.node, "probe");
@@ -73,14 +98,15 @@ static void check_adaptive(struct raw_pool *pool, struct sl_diag_list *diag)
 	char hint[96];
 
 	pool->latency_probe = UINT32_MAX;
+	if (pool->adaptive.node == NULL && pool->balance == SL_BALANCE_ADAPTIVE)
+		pool->adaptive.mode = SL_ADAPTIVE_ENFORCE;
 	if (name == NULL) {
 		if (mode != NULL && pool->adaptive.mode != SL_ADAPTIVE_OFF &&
 		    sl_node_find(pool->adaptive.node, "probe") == NULL)
-			sl_diag_error(diag, &mode->span,
-			              "mode %s needs probe: the one that measures the latency",
-			              mode->text);
+			check_passive(pool, mode, diag);
 		return;
 	}
+	check_objective(pool, diag);
 	sl_nearest_init(&nearest, name->text);
 	for (uint32_t i = 0; i < pool->probes.n; i++) {
 		const char *other = probes[i].node->key->text;

@@ -35,6 +35,12 @@ static void refuse_pool(const struct raw_pools_file *file, const struct sl_node 
 	              sl_nearest_text(&nearest, hint, sizeof(hint)));
 }
 
+static bool is_unmeasured(const struct raw_vip *vip)
+{
+	return (sl_node_good(vip->node, "protocol") != NULL && vip->protocol == PROTOCOL_UDP) ||
+	       (sl_node_good(vip->node, "measure") != NULL && vip->measure == 0);
+}
+
 static void note_vip(struct raw_pool *pool, const struct raw_vip *vip)
 {
 	const struct raw_ports *ports = vip->ports.items;
@@ -72,6 +78,8 @@ static int resolve_pools(struct raw_pools_file *file, struct sl_diag_list *diag)
 			continue;
 		}
 		vips[i].pool_number = found->number;
+		if (is_unmeasured(&vips[i]))
+			pools[found->number].unmeasured_vip = &vips[i];
 		if (sl_node_good(vips[i].node, "ports") != NULL)
 			note_vip(&pools[found->number], &vips[i]);
 		else
@@ -96,6 +104,22 @@ static void check_family(const struct raw_vip *vip, const struct raw_pool *pool,
 	              "be of one family, or forward.mode fullnat or a tunnel",
 	              is_v4 ? "IPv4" : "IPv6", other->name != NULL ? other->name : "?",
 	              pool->node->key->text, other->node->span.line + 1, is_v4 ? "IPv6" : "IPv4");
+}
+
+// Headers and options are TCP's: a pool that tells addresses would not tell those of UDP clients.
+static void check_client_address(const struct raw_vip *vip, const struct raw_pool *pool,
+                                 struct sl_diag_list *diag)
+{
+	const struct sl_node *protocol = sl_node_good(vip->node, "protocol");
+	const struct sl_node *how = sl_node_good(pool->forward.node, "client-address");
+
+	if (protocol == NULL || vip->protocol != PROTOCOL_UDP || how == NULL ||
+	    pool->forward.client_address == SL_CLIENT_ADDRESS_NONE)
+		return;
+	sl_diag_error(diag, &protocol->span,
+	              "protocol udp, but pool \"%.64s\" has client-address %s on line %u, which "
+	              "is for tcp",
+	              pool->node->key->text, how->text, how->span.line + 1);
 }
 
 // What is not measured has no load that could be compared.
@@ -285,6 +309,30 @@ static int check_loops(const struct raw_pools_file *file, struct sl_diag_list *d
 	return 0;
 }
 
+static void check_syn_cookies(const struct raw_vip *vip, const struct raw_pool *pool,
+                              struct sl_diag_list *diag)
+{
+	const struct sl_node *node = sl_node_good(vip->node, "syn-cookies");
+	const struct sl_node *protocol = sl_node_find(vip->node, "protocol");
+
+	if (node == NULL || vip->syn_cookies == SL_SYN_COOKIES_OFF)
+		return;
+	if (vip->protocol != 0 && (protocol == NULL || !protocol->is_bad))
+		sl_diag_error(diag, &node->span, "syn-cookies need protocol: tcp");
+	else if (sl_forward_is_dsr((unsigned int)pool->forward.mode))
+		sl_diag_error(diag, &node->span,
+		              "syn-cookies need nat or fullnat: pool \"%.64s\" answers clients "
+		              "directly, where nobody could correct its sequence numbers",
+		              pool->node->key->text);
+	else if (pool->forward.client_address == SL_CLIENT_ADDRESS_PROXY_V2)
+		sl_diag_error(
+			diag, &node->span,
+			"syn-cookies cannot go with client-address proxy-v2 of pool \"%.64s\": a "
+			"server that speaks first would wait for the header, its client for the "
+			"server",
+			pool->node->key->text);
+}
+
 int sl_check_vips(struct raw_pools_file *file, struct sl_diag_list *diag)
 {
 	const struct raw_vip *vips = file->vips.items;
@@ -297,8 +345,10 @@ int sl_check_vips(struct raw_pools_file *file, struct sl_diag_list *diag)
 		check_persistence(&vips[i], diag);
 		if (vips[i].pool_number != UINT32_MAX) {
 			check_family(&vips[i], &pools[vips[i].pool_number], diag);
+			check_client_address(&vips[i], &pools[vips[i].pool_number], diag);
 			check_measured(&vips[i], &pools[vips[i].pool_number], diag);
 			sl_check_quic_vip(&vips[i], &pools[vips[i].pool_number], diag);
+			check_syn_cookies(&vips[i], &pools[vips[i].pool_number], diag);
 		}
 	}
 	err = check_names(file, diag);

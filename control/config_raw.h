@@ -63,7 +63,8 @@ struct raw_vip {
 	uint64_t protocol;     // 0 tcp, 1 udp
 	uint64_t affinity;     // enum sl_affinity
 	struct raw_persistence persistence;
-	uint64_t measure; // 0 off, 1 on
+	uint64_t measure;     // 0 off, 1 on
+	uint64_t syn_cookies; // enum sl_syn_cookies
 	struct raw_vip_limits limits;
 	struct raw_list allow, deny; // struct raw_prefix
 	const char *pool;
@@ -106,14 +107,16 @@ struct raw_backend {
 
 struct raw_forward {
 	const struct sl_node *node;
-	uint64_t mode;      // enum sl_forward
-	uint64_t mtu_guard; // enum sl_mtu_guard
+	uint64_t mode;           // enum sl_forward
+	uint64_t mtu_guard;      // enum sl_mtu_guard
+	uint64_t client_address; // enum sl_client_address
 };
 
 struct raw_adaptive {
 	const struct sl_node *node;
 	uint64_t mode; // enum sl_adaptive_mode
 	const char *probe;
+	uint64_t ttft_objective_ms;
 };
 
 struct raw_limits {
@@ -137,6 +140,7 @@ struct raw_pool {
 	uint32_t n_vips;
 	uint16_t vip_port;                             // of all its VIPs; 0 = several
 	const struct raw_vip *vip;                     // the last one that leads here
+	const struct raw_vip *unmeasured_vip;          // one of them, or NULL
 	const struct raw_backend *first_v4, *first_v6; // NULL = none of that family
 };
 

@@ -17,8 +17,10 @@
 static const char *const protocols[] = {"tcp", "udp", NULL};
 static const char *const forwards[] = {"nat", "fullnat", "dsr-l2", "dsr-ipip", "dsr-gue", NULL};
 static const char *const mtu_guards[] = {"both", "clamp-mss", "too-big", NULL};
+static const char *const client_addresses[] = {"none", "proxy-v2", "toa", NULL};
 static const char *const balances[] = {"weighted", "least-connections", "maglev", "adaptive", NULL};
 static const char *const affinities[] = {"none", "source", "flow", "quic-cid", NULL};
+static const char *const syn_cookies[] = {"off", "auto", "always", NULL};
 static const char *const switches[] = {"off", "on", NULL};
 static const char *const adaptives[] = {"off", "shadow", "enforce", NULL};
 static const char *const probe_types[] = {"tcp", "http", "kserve", "grpc", NULL};
@@ -28,10 +30,11 @@ static const char *const hugepages[] = {"auto", "never", NULL};
 static const char *const rss_sides[] = {"auto", "source", "destination", "off", NULL};
 static const char *const port_modes[] = {"shared", "dedicated", NULL};
 
-#define ONLY_HTTP   (1u << SL_PROBE_HTTP)
-#define ONLY_KSERVE (1u << SL_PROBE_KSERVE)
-#define ONLY_GRPC   (1u << SL_PROBE_GRPC)
-#define ONLY_TUNNEL (1u << SL_FORWARD_DSR_IPIP | 1u << SL_FORWARD_DSR_GUE)
+#define ONLY_HTTP    (1u << SL_PROBE_HTTP)
+#define ONLY_KSERVE  (1u << SL_PROBE_KSERVE)
+#define ONLY_GRPC    (1u << SL_PROBE_GRPC)
+#define ONLY_FULLNAT (1u << SL_FORWARD_FULLNAT)
+#define ONLY_TUNNEL  (1u << SL_FORWARD_DSR_IPIP | 1u << SL_FORWARD_DSR_GUE)
 
 // The same five keys in defaults.probe and in every probe. Default of the idle time of TCP is
 // RFC 5382 REQ-5 (2 h 4 min), of UDP RFC 4787 REQ-5 (5 min).
@@ -144,6 +147,11 @@ static const struct sl_schema_key vip_keys[] = {
          .doc = "tcp: follow requests and answers in what passes, for time to first token, time "
                 "per "
                 "token and load of each backend; off costs nothing and shows nothing"},
+	{"syn-cookies", SL_VALUE_WORD, false, AT(raw_vip, syn_cookies), .default_text = "off",
+         .words = syn_cookies,
+         .doc = "tcp over nat or fullnat: answer SYNs by SYN cookie and ask the backend only when "
+                "the client has shown its address; auto, while unconfirmed flows take a quarter of "
+                "a worker's table; connections made so have no window scaling and no timestamps"},
 	{"limits", SL_VALUE_MAP, .offset = AT(raw_vip, limits), .object = &vip_limits_object,
          .doc = "bounds of the VIP as a whole and of each source"},
 	{"allow", SL_VALUE_LIST, false, AT(raw_vip, allow), 1, 1024, .item = &client_prefix_item,
@@ -194,22 +202,37 @@ OBJECT(backend_object, "backend", backend_keys, NULL);
 static const struct sl_schema_key forward_keys[] = {
 	{"mode", SL_VALUE_WORD, true, AT(raw_forward, mode), .words = forwards,
          .default_text = "nat",
-         .doc = "nat keeps the client's address; fullnat replaces it by ours; dsr-l2 changes the "
-                "destination MAC alone, dsr-ipip and dsr-gue put the packet inside another one "
-                "(IP in IP, GUE on UDP port 6080), and replies bypass Sluice"},
+         .doc = "nat keeps the client's address; fullnat replaces it by ours, and the backend may "
+                "be "
+                "of the other IP version; dsr-l2 changes the destination MAC alone, dsr-ipip and "
+                "dsr-gue put the packet inside another one (IP in IP, GUE on UDP port 6080), and "
+                "replies bypass Sluice"},
 	{"mtu-guard", SL_VALUE_WORD, false, AT(raw_forward, mtu_guard), .words = mtu_guards,
          .default_text = "both", .only_for = ONLY_TUNNEL,
          .doc = "dsr-ipip and dsr-gue only; against packets that encapsulation makes longer than "
                 "the port's mtu: clamp-mss lowers the MSS of SYNs, too-big tells senders by ICMP"},
+	{"client-address", SL_VALUE_WORD, false, AT(raw_forward, client_address),
+         .words = client_addresses, .default_text = "none", .only_for = ONLY_FULLNAT,
+         .doc = "fullnat over TCP only; how backends learn who the client is: proxy-v2 puts a "
+                "PROXY header before the first byte (HTTP and gRPC probes of the same port have "
+                "one "
+                "of version 1), toa an option of kind 254 into the first packets"},
 };
 OBJECT(forward_object, "forward", forward_keys, "mode");
 
 static const struct sl_schema_key adaptive_keys[] = {
 	{"mode", SL_VALUE_WORD, true, AT(raw_adaptive, mode), .default_text = "off",
          .words = adaptives,
-         .doc = "enforce steers weights by latency; shadow computes and shows them only"},
+         .doc = "enforce steers weights by latency and takes backends out that fail real flows; "
+                "shadow computes and shows it only. Without this section: enforce under balance: "
+                "adaptive, else off"},
 	{"probe", SL_VALUE_NAME, false, AT(raw_adaptive, probe),
-         .doc = "probe of this pool whose time to first byte is the latency"},
+         .doc = "probe of this pool whose time to first byte is the latency; when left out, what "
+                "the flows themselves show (its VIPs are tcp and measured)"},
+	{"ttft-objective", SL_VALUE_DURATION, false, AT(raw_adaptive, ttft_objective_ms), 1,
+         MS_PER_H, "2s",
+         .doc = "without probe: while half of the backends need longer than this for a first "
+                "token, all count as full and weights go back to the configured ones"},
 };
 OBJECT(adaptive_object, "adaptive", adaptive_keys, NULL);
 

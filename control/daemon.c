@@ -16,9 +16,14 @@
 static void tick(uv_timer_t *timer)
 {
 	struct sl_daemon *daemon = timer->data;
+	const uint64_t now_ns = uv_hrtime();
 
-	if (daemon->model != NULL && sl_fleet_tick(daemon->fleet, uv_hrtime()))
-		daemon->publish.is_weights_due = true;
+	if (daemon->model != NULL) {
+		sl_observe_tick(daemon, now_ns);
+		if (sl_fleet_tick(daemon->fleet, now_ns))
+			daemon->publish.is_weights_due = true;
+		sl_observe_tell(daemon, now_ns);
+	}
 	sl_publish_next(daemon);
 	sl_reload_requested(daemon);
 }

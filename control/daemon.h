@@ -6,6 +6,7 @@
 //   keep.c      what survives a restart -> state directory
 //   publish.c   configuration and weights -> data plane, one message at a time
 //   targets.c   backends -> probes, results -> fleet
+//   observe.c   what flows showed -> fleet
 //   api*.c      operators' requests        metrics.c   what Prometheus reads
 //
 // Thread: the loop's, all of it. Time: now_ns is CLOCK_MONOTONIC (uv_hrtime).
@@ -185,6 +186,10 @@ uint64_t sl_targets_key(uint64_t backend_id, const char *probe);
 void sl_targets_result(void *daemon, uint64_t key, const struct sl_probe_result *result);
 void sl_targets_tell_rest(struct sl_daemon *daemon); // once a second
 void sl_targets_fini(struct sl_daemon *daemon);
+
+// ---- observe.c ----
+void sl_observe_tick(struct sl_daemon *daemon, uint64_t now_ns); // before the fleet's tick
+void sl_observe_tell(struct sl_daemon *daemon, uint64_t now_ns); // after it
 
 // ---- api.c, metrics.c ----
 void sl_api_handle(void *daemon, const struct sl_http_request *request);

@@ -161,6 +161,8 @@ static void vip_compare(struct sl_diff *diff, const struct side *a, const struct
 	             sl_name_of_affinity(vb->affinity));
 	number_changed(diff, what, "persistence.timeout", va->persist_s, vb->persist_s);
 	number_changed(diff, what, "persistence.prefix", va->persist_bits, vb->persist_bits);
+	word_changed(diff, what, "syn-cookies", sl_name_of_syn_cookies(va->syn_cookies),
+	             sl_name_of_syn_cookies(vb->syn_cookies));
 	word_changed(diff, what, "measure", va->is_measured ? "on" : "off",
 	             vb->is_measured ? "on" : "off");
 	number_changed(diff, what, "limits.flows", va->limit_flows, vb->limit_flows);
@@ -230,12 +232,17 @@ static void pool_compare(struct sl_diff *diff, const struct side *a, const struc
 	             sl_name_of_forward(pb->forward));
 	word_changed(diff, what, "forward.mtu-guard", sl_name_of_mtu_guard(pa->mtu_guard),
 	             sl_name_of_mtu_guard(pb->mtu_guard));
+	word_changed(diff, what, "forward.client-address",
+	             sl_name_of_client_address(pa->client_address),
+	             sl_name_of_client_address(pb->client_address));
 	word_changed(diff, what, "balance", sl_name_of_balance(pa->balance),
 	             sl_name_of_balance(pb->balance));
 	word_changed(diff, what, "adaptive", sl_name_of_adaptive(pa->adaptive),
 	             sl_name_of_adaptive(pb->adaptive));
 	word_changed(diff, what, "adaptive.probe", latency_probe_of(a->model, pa),
 	             latency_probe_of(b->model, pb));
+	number_changed(diff, what, "adaptive.ttft-objective ms", pa->ttft_objective_ms,
+	               pb->ttft_objective_ms);
 	number_changed(diff, what, "slow-start ms", pa->slow_start_ms, pb->slow_start_ms);
 	number_changed(diff, what, "timeouts.tcp s", pa->tcp_idle_s, pb->tcp_idle_s);
 	number_changed(diff, what, "timeouts.udp s", pa->udp_idle_s, pb->udp_idle_s);

@@ -122,6 +122,13 @@ bool sl_fleet_tick(struct sl_fleet *fleet, uint64_t now_ns)
 
 const uint32_t *sl_fleet_take_weights(struct sl_fleet *fleet)
 {
+	for (uint32_t b = 0; b < fleet->set.n_backends; b++) {
+		struct sl_steer_view view;
+
+		sl_fleet_steer_view(fleet, b, &view);
+		sl_fleet_note_change(&fleet->set.backends[b], fleet->set.taken_milli[b],
+		                     view.guard_reason, fleet->tick_ns);
+	}
 	if (fleet->set.n_backends > 0)
 		memcpy(fleet->set.taken_milli, fleet->set.weights_milli,
 		       fleet->set.n_backends * sizeof(*fleet->set.taken_milli));
@@ -131,6 +138,7 @@ const uint32_t *sl_fleet_take_weights(struct sl_fleet *fleet)
 void sl_fleet_view(const struct sl_fleet *fleet, uint32_t backend, struct sl_backend_view *view)
 {
 	const struct sl_fleet_backend *be;
+	struct sl_steer_view steer;
 
 	*view = (struct sl_backend_view){.deciding_probe = SL_FLEET_NO_PROBE,
 	                                 .override_weight = -1};
@@ -144,7 +152,10 @@ void sl_fleet_view(const struct sl_fleet *fleet, uint32_t backend, struct sl_bac
 	view->latency_factor_milli = sl_weight_to_milli(be->factor);
 	view->slow_start_milli = be->ramp_milli;
 	view->override_weight = be->override_weight;
-	view->latency_us = sl_estimator_value_us(&be->latency);
+	view->guard_milli = sl_fleet_guard_milli(fleet, backend);
+	view->latency_us = sl_fleet_steer_view(fleet, backend, &steer)
+	                           ? steer.ttft_us
+	                           : sl_estimator_value_us(&be->latency);
 	view->state_since_ns = be->state_since_ns;
 	view->is_drained_by_operator = be->is_drained;
 	view->in_panic = be->in_panic;

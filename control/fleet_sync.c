@@ -6,6 +6,8 @@
 
 void sl_fleet_set_fini(struct sl_fleet_set *set)
 {
+	for (uint32_t p = 0; set->pools != NULL && p < set->n_pools; p++)
+		sl_steer_fini(&set->pools[p].steer);
 	free(set->pools);
 	free(set->definitions);
 	free(set->backends);
@@ -13,6 +15,8 @@ void sl_fleet_set_fini(struct sl_fleet_set *set)
 	free(set->weights_milli);
 	free(set->taken_milli);
 	free(set->scratch_us);
+	free(set->seen);
+	free(set->takes);
 	*set = (struct sl_fleet_set){0};
 }
 
@@ -30,7 +34,7 @@ static int init_set(struct sl_fleet_set *set, const struct sl_model *model)
 {
 	size_t n = model->n_backends;
 
-	*set = (struct sl_fleet_set){.n_backends = model->n_backends};
+	*set = (struct sl_fleet_set){.n_backends = model->n_backends, .n_pools = model->n_pools};
 	set->pools = calloc(model->n_pools + 1, sizeof(*set->pools));
 	set->definitions = calloc(model->n_probes + 1, sizeof(*set->definitions));
 	set->backends = calloc(n + 1, sizeof(*set->backends));
@@ -38,9 +42,12 @@ static int init_set(struct sl_fleet_set *set, const struct sl_model *model)
 	set->weights_milli = calloc(n + 1, sizeof(*set->weights_milli));
 	set->taken_milli = calloc(n + 1, sizeof(*set->taken_milli));
 	set->scratch_us = calloc(n + 1, sizeof(*set->scratch_us));
+	set->seen = calloc(n + 1, sizeof(*set->seen));
+	set->takes = calloc(n + 1, sizeof(*set->takes));
 	if (set->pools == NULL || set->definitions == NULL || set->backends == NULL ||
 	    set->probes == NULL || set->weights_milli == NULL || set->taken_milli == NULL ||
-	    set->scratch_us == NULL) {
+	    set->scratch_us == NULL || set->seen == NULL || set->takes == NULL ||
+	    sl_fleet_steer_init(set, model) != 0) {
 		sl_fleet_set_fini(set);
 		return -ENOMEM;
 	}
@@ -57,9 +64,9 @@ static void lay_out(struct sl_fleet_set *set, const struct sl_model *model)
 	for (uint32_t p = 0; p < model->n_pools; p++) {
 		const struct sl_model_pool *pool = &model->pools[p];
 
-		set->pools[p] = (struct sl_fleet_pool){.first_probe = pool->first_probe,
-		                                       .n_probes = pool->n_probes,
-		                                       .latency_probe = pool->latency_probe};
+		set->pools[p].first_probe = pool->first_probe;
+		set->pools[p].n_probes = pool->n_probes;
+		set->pools[p].latency_probe = pool->latency_probe;
 		for (uint32_t i = 0; i < pool->n_backends; i++) {
 			uint32_t b = pool->first_backend + i;
 
@@ -134,6 +141,8 @@ static void carry_backend(struct sl_fleet_set *to, struct sl_fleet_backend *be,
 	*be = *old;
 	be->pool = pool;
 	be->first_probe = first_probe;
+	if (to->pools[pool].is_passive != from->pools[old->pool].is_passive)
+		be->factor = 1.0; // was of another kind of latency
 	if (!has_same_latency_probe(to, pool, from, old->pool))
 		sl_estimator_reset(&be->latency);
 	carry_probes(to, be, from, old);
@@ -141,9 +150,10 @@ static void carry_backend(struct sl_fleet_set *to, struct sl_fleet_backend *be,
 
 // Nothing looks at a backend in maintenance, and it may come back as another machine: it forgets
 // what was known and, back in service, starts like a new one.
-static void apply_maintenance(struct sl_fleet_set *set, struct sl_fleet_backend *be, uint8_t admin,
+static void apply_maintenance(struct sl_fleet_set *set, uint32_t backend, uint8_t admin,
                               uint64_t now_ns)
 {
+	struct sl_fleet_backend *be = &set->backends[backend];
 	bool was_maint = be->state == SL_BACKEND_MAINT;
 
 	if (admin != SL_ADMIN_MAINT) {
@@ -157,6 +167,7 @@ static void apply_maintenance(struct sl_fleet_set *set, struct sl_fleet_backend 
 	be->factor = 1.0;
 	be->is_ramping = false;
 	be->verdict = SL_VERDICT_UNKNOWN;
+	sl_fleet_steer_forget(set, backend);
 }
 
 struct known {
@@ -197,11 +208,12 @@ static void fill_set(struct sl_fleet_set *to, const struct sl_model *model,
 		be->state_since_ns = now_ns;
 		if (was != NULL) {
 			carry_backend(to, be, from, &from->backends[was->backend]);
+			sl_fleet_steer_carry(to, b, from, was->backend);
 			to->taken_milli[b] = from->taken_milli[was->backend];
 		} else if (fleet->model != NULL) {
 			sl_fleet_start_ramp(be, now_ns);
 		}
-		apply_maintenance(to, be, model->backends[b].state, now_ns);
+		apply_maintenance(to, b, model->backends[b].state, now_ns);
 	}
 }
 

@@ -84,7 +84,7 @@ void sl_fleet_update_state(struct sl_fleet *fleet, uint32_t backend, uint64_t no
 	}
 }
 
-static bool may_take_flows(const struct sl_fleet_backend *be)
+bool sl_fleet_may_take_flows(const struct sl_fleet_backend *be)
 {
 	return be->state == SL_BACKEND_UNKNOWN || be->state == SL_BACKEND_UP ||
 	       be->state == SL_BACKEND_SLOW_START;
@@ -116,7 +116,7 @@ static uint64_t pool_median_us(struct sl_fleet *fleet, const struct sl_model_poo
 	for (uint32_t i = 0; i < pool->n_backends; i++) {
 		const struct sl_fleet_backend *be = &fleet->set.backends[pool->first_backend + i];
 
-		if (may_take_flows(be) && has_fresh_latency(fleet, be, now_ns))
+		if (sl_fleet_may_take_flows(be) && has_fresh_latency(fleet, be, now_ns))
 			fleet->set.scratch_us[n++] = sl_estimator_value_us(&be->latency);
 	}
 	return n >= 2 ? sl_weight_median_us(fleet->set.scratch_us, n) : 0;
@@ -145,7 +145,7 @@ static void update_factors(struct sl_fleet *fleet, const struct sl_model_pool *p
 	}
 }
 
-static bool wants_flows(const struct sl_fleet_backend *be, const struct sl_model_backend *mb)
+bool sl_fleet_wants_flows(const struct sl_fleet_backend *be, const struct sl_model_backend *mb)
 {
 	return be->override_weight >= 0 ? be->override_weight > 0 : mb->weight > 0;
 }
@@ -160,34 +160,42 @@ static bool is_pool_in_panic(const struct sl_fleet *fleet, const struct sl_model
 		uint32_t b = pool->first_backend + i;
 		const struct sl_fleet_backend *be = &fleet->set.backends[b];
 
-		if (!wants_flows(be, &fleet->model->backends[b]))
+		if (!sl_fleet_wants_flows(be, &fleet->model->backends[b]))
 			continue;
-		if (may_take_flows(be))
+		if (sl_fleet_may_take_flows(be))
 			return false;
 		any_down |= be->state == SL_BACKEND_DOWN;
 	}
 	return any_down;
 }
 
-static void update_weights(struct sl_fleet *fleet, const struct sl_model_pool *pool)
+static void update_weights(struct sl_fleet *fleet, uint32_t p)
 {
-	bool in_panic = is_pool_in_panic(fleet, pool);
+	const struct sl_model_pool *pool = &fleet->model->pools[p];
+	const bool in_panic = is_pool_in_panic(fleet, pool);
+	const bool ignores = sl_fleet_ignores_ejections(fleet, p);
 
 	for (uint32_t i = 0; i < pool->n_backends; i++) {
 		uint32_t b = pool->first_backend + i;
 		struct sl_fleet_backend *be = &fleet->set.backends[b];
 		bool is_enforced = pool->adaptive == SL_ADAPTIVE_ENFORCE && !in_panic;
 		bool is_rescued = in_panic && be->state == SL_BACKEND_DOWN;
-		struct sl_weight_parts parts = {
-			.takes_flows = may_take_flows(be) || is_rescued,
+
+		be->is_ignored = ignores && sl_fleet_guard_milli(fleet, b) == 0;
+		const struct sl_weight_parts parts = {
+			.takes_flows = sl_fleet_may_take_flows(be) || is_rescued,
 			.configured = fleet->model->backends[b].weight,
 			.override_weight = be->override_weight,
 			.factor_milli =
 				is_enforced ? sl_weight_to_milli(be->factor) : NEUTRAL_MILLI,
+			.guard_milli = is_enforced && !be->is_ignored
+		                               ? sl_fleet_guard_milli(fleet, b)
+		                               : NEUTRAL_MILLI,
 			.ramp_milli = in_panic ? NEUTRAL_MILLI : be->ramp_milli,
 		};
 
 		be->in_panic = in_panic;
+		be->parts = parts;
 		be->weight_milli = sl_weight_effective_milli(&parts);
 		fleet->set.weights_milli[b] = be->weight_milli;
 	}
@@ -200,8 +208,11 @@ void sl_fleet_compute(struct sl_fleet *fleet, uint64_t now_ns)
 	for (uint32_t b = 0; b < fleet->set.n_backends; b++)
 		sl_fleet_update_state(fleet, b, now_ns);
 	for (uint32_t p = 0; p < fleet->model->n_pools; p++) {
-		update_factors(fleet, &fleet->model->pools[p], now_ns, elapsed_ns);
-		update_weights(fleet, &fleet->model->pools[p]);
+		if (fleet->set.pools[p].is_passive)
+			sl_fleet_steer(fleet, p, now_ns);
+		else
+			update_factors(fleet, &fleet->model->pools[p], now_ns, elapsed_ns);
+		update_weights(fleet, p);
 	}
 	fleet->tick_ns = now_ns;
 }

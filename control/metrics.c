@@ -109,6 +109,10 @@ static void add_vips(struct sl_text *text, struct sl_daemon *daemon)
 		{"vip_stateless_packets_total",
 	         "Packets forwarded without a flow, for want of room.",
 	         offsetof(struct sl_vip_totals, stateless_pkts)},
+		{"vip_syn_cookies_sent_total", "SYNs answered by SYN cookie.",
+	         offsetof(struct sl_vip_totals, cookies_sent)},
+		{"vip_syn_cookies_good_total", "Connections made of SYN cookies that came back.",
+	         offsetof(struct sl_vip_totals, cookies_good)},
 	};
 
 	for (size_t f = 0; f < sizeof(families) / sizeof(families[0]); f++) {
@@ -186,6 +190,9 @@ static void add_workers(struct sl_text *text, const struct sl_stats_map *map)
 	         offsetof(struct sl_stats_worker, flows)},
 		{"flow_table_inserts_total", "Flows created.", SL_METRIC_COUNTER,
 	         offsetof(struct sl_stats_worker, flows_new)},
+		{"client_address_missing_packets_total",
+	         "Packets sent without the client's address: no room for the TOA option.",
+	         SL_METRIC_COUNTER, offsetof(struct sl_stats_worker, untold_pkts)},
 		{"flow_table_evictions_total", "Unconfirmed flows pushed out.", SL_METRIC_COUNTER,
 	         offsetof(struct sl_stats_worker, flows_evicted)},
 		{"persistence_followed_total",

@@ -147,7 +147,8 @@ static void add_factors(struct sl_text *text, struct sl_daemon *daemon, const st
 		const char *name;
 		double value;
 	} factors[] = {{"slow_start", row->view.slow_start_milli / 1000.0},
-	               {"latency", row->view.latency_factor_milli / 1000.0}};
+	               {"latency", row->view.latency_factor_milli / 1000.0},
+	               {"guard", row->view.guard_milli / 1000.0}};
 
 	(void)daemon;
 	(void)arg;
@@ -158,6 +159,86 @@ static void add_factors(struct sl_text *text, struct sl_daemon *daemon, const st
 		                                  {0}};
 
 		sl_metrics_number(text, "backend_weight_factor", labels, factors[f].value);
+	}
+}
+
+// ---- what flows showed ----
+
+struct kind {
+	const char *name, *help;
+	enum sl_latency_kind kind;
+};
+
+static const struct kind kinds[] = {
+	{"backend_ttft_seconds", "First byte of a request to the first token of its answer.",
+         SL_LATENCY_TTFT},
+	{"backend_tpot_seconds", "From token to token, once per token.", SL_LATENCY_TPOT},
+	{"backend_connect_seconds", "SYN to SYN-ACK.", SL_LATENCY_CONNECT},
+	{"backend_connection_duration_seconds", "SYN to the end of the connection.",
+         SL_LATENCY_DURATION},
+};
+
+// A backend that was never measured has no series: they are many.
+static void add_latency(struct sl_text *text, struct sl_daemon *daemon, const struct row *row,
+                        const void *arg)
+{
+	const struct sl_label labels[] = {{"pool", row->pool}, {"backend", row->name}, {0}};
+	const struct sl_tally *tally =
+		sl_latency_reader_tally(sl_stats_reader_latency(daemon->stats), row->backend->id);
+	const struct kind *kind = arg;
+	struct sl_histogram histogram;
+
+	if (tally == NULL)
+		return;
+	sl_tally_histogram(tally, kind->kind, &histogram);
+	sl_metrics_histogram(text, kind->name, labels, &histogram);
+}
+
+static void add_load(struct sl_text *text, struct sl_daemon *daemon, const struct row *row,
+                     const void *arg)
+{
+	const struct sl_label labels[] = {{"pool", row->pool}, {"backend", row->name}, {0}};
+	const struct sl_tally *tally =
+		sl_latency_reader_tally(sl_stats_reader_latency(daemon->stats), row->backend->id);
+
+	(void)arg;
+	if (tally != NULL)
+		sl_metrics_number(text, "backend_load", labels,
+		                  tally->load_units / (double)SL_LATENCY_LOAD_UNIT);
+}
+
+static void add_guard(struct sl_text *text, struct sl_daemon *daemon, const struct row *row,
+                      const void *arg)
+{
+	const uint32_t backend = (uint32_t)(row->backend - daemon->model->backends);
+	struct sl_steer_view view;
+
+	(void)arg;
+	if (!sl_fleet_steer_view(daemon->fleet, backend, &view))
+		return;
+	for (uint32_t r = SL_GUARD_OK + 1; r < SL_GUARD_REASONS; r++) {
+		const struct sl_label labels[] = {{"pool", row->pool},
+		                                  {"backend", row->name},
+		                                  {"reason", sl_guard_reason_name(r)},
+		                                  {0}};
+
+		sl_metrics_count(text, "backend_ejected", labels,
+		                 view.guard == SL_GUARD_EJECTED && view.guard_reason == r);
+	}
+}
+
+static void add_flows_shown(struct sl_text *text, struct sl_daemon *daemon)
+{
+	sl_metrics_family(text, "backend_load", SL_METRIC_GAUGE,
+	                  "What its flows are worth: 1 for one that is answered or waits, an "
+	                  "eighth for an idle one, more for bytes asked.");
+	each_row(text, daemon, NULL, add_load);
+	sl_metrics_family(text, "backend_ejected", SL_METRIC_GAUGE,
+	                  "1 while a guard keeps new flows away (shadow: would), by reason.");
+	each_row(text, daemon, NULL, add_guard);
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+		sl_metrics_family(text, kinds[k].name, SL_METRIC_HISTOGRAM, kinds[k].help);
+		each_row(text, daemon, &kinds[k], add_latency);
 	}
 }
 
@@ -247,6 +328,7 @@ void sl_metrics_add_backends(struct sl_text *text, struct sl_daemon *daemon)
 		sl_metrics_family(text, families[f].name, families[f].type, families[f].help);
 		each_row(text, daemon, &families[f], add_sample);
 	}
+	add_flows_shown(text, daemon);
 	sl_metrics_family(text, "backend_probe_results_total", SL_METRIC_COUNTER,
 	                  "Probes by result.");
 	each_row(text, daemon, &(enum probe_family){PROBE_RESULTS}, add_probes);

@@ -17,6 +17,7 @@ struct sl_model_probe {
 	uint8_t rise; // successes to come up
 	uint8_t fall; // failures to go down
 	uint8_t jitter_percent;
+	bool has_proxy_header;  // but for tcp: the backend's own port reads one first
 	uint16_t port;          // host order; 0 = the backend's
 	uint16_t expect_status; // http; 0 = any 2xx
 	uint32_t interval_ms;
@@ -48,9 +49,11 @@ struct sl_model_pool {
 	uint64_t id;
 	uint8_t forward;        // enum sl_forward
 	uint8_t mtu_guard;      // enum sl_mtu_guard
+	uint8_t client_address; // enum sl_client_address
 	uint8_t balance;        // enum sl_balance
 	uint8_t adaptive;       // enum sl_adaptive_mode
-	uint32_t latency_probe; // number within the pool's probes; UINT32_MAX = none
+	uint32_t latency_probe; // number within the pool's probes; UINT32_MAX = what flows show
+	uint32_t ttft_objective_ms;
 	uint32_t slow_start_ms;
 	uint32_t tcp_idle_s, udp_idle_s;
 	uint32_t limit_flows, limit_new_flows_per_s; // 0 = none
@@ -66,6 +69,7 @@ struct sl_model_vip {
 	uint8_t proto;
 	uint8_t affinity; // enum sl_affinity
 	bool is_measured;
+	uint8_t syn_cookies;                                                 // enum sl_syn_cookies
 	uint32_t limit_flows, limit_new_flows_per_s, source_new_flows_per_s; // 0 = none
 	uint32_t persist_s;                                                  // 0 = none
 	uint8_t persist_bits;

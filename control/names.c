@@ -32,6 +32,15 @@ const char *sl_name_of_mtu_guard(unsigned int mtu_guard)
 	return PICK(words, mtu_guard);
 }
 
+const char *sl_name_of_client_address(unsigned int client_address)
+{
+	static const char *const words[] = {[SL_CLIENT_ADDRESS_NONE] = "none",
+	                                    [SL_CLIENT_ADDRESS_PROXY_V2] = "proxy-v2",
+	                                    [SL_CLIENT_ADDRESS_TOA] = "toa"};
+
+	return PICK(words, client_address);
+}
+
 const char *sl_name_of_balance(unsigned int balance)
 {
 	static const char *const words[] = {[SL_BALANCE_WEIGHTED] = "weighted",
@@ -50,6 +59,15 @@ const char *sl_name_of_affinity(unsigned int affinity)
 	                                    [SL_AFFINITY_QUIC_CID] = "quic-cid"};
 
 	return PICK(words, affinity);
+}
+
+const char *sl_name_of_syn_cookies(unsigned int mode)
+{
+	static const char *const words[] = {[SL_SYN_COOKIES_OFF] = "off",
+	                                    [SL_SYN_COOKIES_AUTO] = "auto",
+	                                    [SL_SYN_COOKIES_ALWAYS] = "always"};
+
+	return PICK(words, mode);
 }
 
 const char *sl_name_of_adaptive(unsigned int mode)

@@ -349,6 +349,7 @@ static bool aim(struct sl_probe_http *http, const struct sl_target *target)
 
 	format_url(target, url);
 	err |= curl_easy_setopt(e, CURLOPT_URL, url);
+	err |= curl_easy_setopt(e, CURLOPT_HAPROXYPROTOCOL, (long)spec->def.has_proxy_header);
 	err |= curl_easy_setopt(e, CURLOPT_HTTPHEADER, spec->headers);
 	err |= curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)spec->def.timeout_ms);
 	err |= curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)spec->def.timeout_ms);

@@ -7,10 +7,10 @@
 #include "sluice/units.h"
 
 // Both kinds of row are arrays of sl_stat; a table treats them alike, as columns of numbers.
-#define MAX_COLUMNS 9
+#define MAX_COLUMNS 11
 
 enum backend_column { BE_FLOWS_ACTIVE, BE_FLOWS_NEW, BE_COLUMNS = 8 };
-enum vip_column { VIP_FLOWS_NEW, VIP_FLOWS = 6, VIP_COLUMNS = 9 };
+enum vip_column { VIP_FLOWS_NEW, VIP_FLOWS = 6, VIP_COLUMNS = 11 };
 
 struct slot {
 	uint64_t id;
@@ -39,6 +39,7 @@ struct sl_stats_reader {
 	struct sl_stats_map map;
 	struct table backends;
 	struct table vips;
+	struct sl_latency_reader latency;
 };
 
 static int table_init(struct table *table, uint32_t n_slots)
@@ -159,6 +160,7 @@ void sl_stats_reader_detach(struct sl_stats_reader *reader)
 {
 	table_fini(&reader->backends);
 	table_fini(&reader->vips);
+	sl_latency_reader_fini(&reader->latency);
 	sl_stats_map_close(&reader->map);
 }
 
@@ -181,6 +183,7 @@ int sl_stats_reader_attach(struct sl_stats_reader *reader, int fd, uint64_t now_
 	                     .row_stats = sizeof(struct sl_stats_vip) / sizeof(sl_stat),
 	                     .rate_column = VIP_FLOWS_NEW,
 	                     .gauge_column = VIP_FLOWS};
+	struct sl_latency_reader latency = {0};
 	struct sl_stats_map map;
 	int err;
 
@@ -190,6 +193,8 @@ int sl_stats_reader_attach(struct sl_stats_reader *reader, int fd, uint64_t now_
 	err = table_init(&backends, map.max_backends);
 	if (err == 0)
 		err = table_init(&vips, map.max_vips);
+	if (err == 0)
+		err = sl_latency_reader_init(&latency, &map);
 	if (err != 0) {
 		table_fini(&backends);
 		sl_stats_map_close(&map);
@@ -201,9 +206,17 @@ int sl_stats_reader_attach(struct sl_stats_reader *reader, int fd, uint64_t now_
 	vips.names = map.vip_slots;
 	backends.n_workers = vips.n_workers = map.n_workers;
 	sl_stats_reader_detach(reader);
-	*reader = (struct sl_stats_reader){.map = map, .backends = backends, .vips = vips};
+	*reader = (struct sl_stats_reader){
+		.map = map, .backends = backends, .vips = vips, .latency = latency};
+	reader->latency.map = &reader->map;
 	sl_stats_reader_sample(reader, now_ns);
+	sl_latency_reader_look(&reader->latency, now_ns);
 	return 0;
+}
+
+struct sl_latency_reader *sl_stats_reader_latency(struct sl_stats_reader *reader)
+{
+	return &reader->latency;
 }
 
 const struct sl_stats_map *sl_stats_reader_map(const struct sl_stats_reader *reader)
@@ -301,6 +314,8 @@ void sl_stats_reader_vip(struct sl_stats_reader *reader, uint64_t id, struct sl_
 		.flows = sums[VIP_FLOWS],
 		.denied = sums[7],
 		.stateless_pkts = sums[8],
+		.cookies_sent = sums[9],
+		.cookies_good = sums[10],
 	};
 }
 

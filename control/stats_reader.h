@@ -9,6 +9,7 @@
 #ifndef SLUICE_CONTROL_STATS_READER_H
 #define SLUICE_CONTROL_STATS_READER_H
 
+#include "latency_reader.h"
 #include "stats_map.h"
 
 struct sl_backend_totals {
@@ -22,6 +23,7 @@ struct sl_vip_totals {
 	uint64_t flows_new;
 	uint64_t c2s_pkts, c2s_bytes, s2c_pkts, s2c_bytes;
 	uint64_t refused, flows, denied, stateless_pkts;
+	uint64_t cookies_sent, cookies_good;
 };
 
 struct sl_port_totals {
@@ -48,6 +50,9 @@ void sl_stats_reader_detach(struct sl_stats_reader *reader);
 
 // NULL when none is attached.
 const struct sl_stats_map *sl_stats_reader_map(const struct sl_stats_reader *reader);
+
+// Looked at when a segment is attached and by its own look; empty when none is attached.
+struct sl_latency_reader *sl_stats_reader_latency(struct sl_stats_reader *reader);
 
 void sl_stats_reader_sample(struct sl_stats_reader *reader, uint64_t now_ns);
 

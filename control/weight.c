@@ -23,8 +23,13 @@ uint32_t sl_weight_effective_milli(const struct sl_weight_parts *parts)
 	else
 		base_milli = (uint64_t)parts->configured * parts->factor_milli *
 		             SL_WEIGHT_ONE_MILLI / ONE_MILLI;
-	if (parts->override_weight == 0 || (parts->override_weight < 0 && parts->configured == 0))
+	if (parts->override_weight == 0)
 		return 0;
+	if (parts->override_weight < 0) {
+		if (parts->configured == 0 || parts->guard_milli == 0)
+			return 0;
+		base_milli = base_milli * parts->guard_milli / ONE_MILLI;
+	}
 	milli = base_milli * parts->ramp_milli / ONE_MILLI;
 	if (milli > SL_WEIGHT_MAX_MILLI)
 		milli = SL_WEIGHT_MAX_MILLI;

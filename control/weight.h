@@ -19,10 +19,12 @@ struct sl_weight_parts {
 	uint16_t configured;     // 0..1000
 	int32_t override_weight; // -1 = none
 	uint32_t factor_milli;   // of latency
+	uint32_t guard_milli;    // 1000 = well, 0 = ejected; an operator's weight overrules it
 	uint32_t ramp_milli;     // slow start, 1000 = done
 };
 
-// 0 only when it takes no flows or the operator's weight is 0: a trickle shows a recovery.
+// 0 only when it takes no flows, is ejected, or the operator's weight is 0: a trickle shows a
+// recovery.
 uint32_t sl_weight_effective_milli(const struct sl_weight_parts *parts);
 
 // Where the factor should go. Both latencies > 0.

@@ -44,6 +44,7 @@ static struct sl_wire_vip *put_vips(const struct sl_model *model, struct sl_wire
 				.proto = vip->proto,
 				.affinity = vip->affinity,
 				.is_measured = vip->is_measured,
+				.syn_cookies = vip->syn_cookies,
 				.limit_flows = vip->limit_flows,
 				.limit_new_flows_per_s = vip->limit_new_flows_per_s,
 				.source_new_flows_per_s = vip->source_new_flows_per_s,
@@ -72,6 +73,7 @@ static struct sl_wire_pool *put_pools(const struct sl_model *model, struct sl_wi
 			.forward = pool->forward,
 			.balance = pool->balance,
 			.mtu_guard = pool->mtu_guard,
+			.client_address = pool->client_address,
 		};
 	}
 	return row;

@@ -264,6 +264,11 @@ uint32_t sl_flow_count(const struct sl_flow_table *ft)
 	return ft->n_used;
 }
 
+uint32_t sl_flow_unconfirmed(const struct sl_flow_table *ft)
+{
+	return ft->n_queued;
+}
+
 uint32_t sl_flow_capacity(const struct sl_flow_table *ft)
 {
 	return ft->n_flows;

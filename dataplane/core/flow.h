@@ -47,7 +47,14 @@ enum sl_flow_flag {
 
 // How the client's stream differs from the one the backend reads, in struct sl_flow's splice.
 enum sl_flow_splice {
-	SL_SPLICE_WORDS = 15, // length of what stands before it, in units of 4 bytes
+	SL_SPLICE_WORDS = 15, // length of the header before it, in units of 4 bytes
+	SL_SPLICE_TOA = 16,   // the client's address is told in options, until HAS_PEER
+	SL_SPLICE_DELTA = 32, // s2c_delta holds; else that field is anybody's
+	// How far it has come: not at all, or the header
+	SL_SPLICE_SENT = 64,      // was sent, and the backend has not asked for it since;
+	SL_SPLICE_HAS_PEER = 128, // the backend has the connection, and the header;
+	SL_SPLICE_SETTLED = 192,  // no packet is about the start of the stream any more.
+	SL_SPLICE_PROGRESS = 192,
 };
 
 // Addresses are 0 here and in the v6 line for IPv6. Ports and addresses as in packets.
@@ -70,7 +77,8 @@ struct sl_flow {
 	uint32_t syn_seq;
 	union {
 		uint32_t n_udp_pkts;  // c2s, until it is confirmed
-		uint32_t s2c_delta;   // TCP: what the client counts less what the backend counts
+		uint32_t s2c_delta;   // TCP, SPLICE_DELTA: what the client counts less what the
+		                      // backend
 		uint32_t picked_tick; // direct return, PICKED: since when
 		uint32_t heard_ack;   // TCP, neither: what a client acknowledges that has heard the
 		                      // backend; then 0, or 1 if it did not (forward_persist.c)
@@ -161,6 +169,7 @@ uint32_t sl_flow_timeout_ticks(const struct sl_flow *flow);
 uint32_t sl_flow_expire(struct sl_flow_table *ft, uint32_t now, uint32_t budget);
 
 uint32_t sl_flow_count(const struct sl_flow_table *ft);
+uint32_t sl_flow_unconfirmed(const struct sl_flow_table *ft);
 uint32_t sl_flow_capacity(const struct sl_flow_table *ft);
 
 // The four tuples of a flow, for rewriting and display. Under DSR packets are not rewritten, and

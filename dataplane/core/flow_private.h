@@ -51,6 +51,7 @@ struct sl_flow_table {
 	uint32_t n_changes;  // flows that came or went, wrapping
 	uint32_t queue_head; // unconfirmed flows in the order they came, linked like a wheel slot
 	uint32_t queue_tail;
+	uint32_t n_queued;
 	alignas(64) uint32_t wheel[FLOW_WHEEL_SLOTS];
 	// --- process-local: means nothing to another process, which must set its own ---
 	alignas(64) sl_flow_gone_fn gone;

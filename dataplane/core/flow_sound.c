@@ -35,7 +35,7 @@ static bool queue_is_sound(const struct sl_flow_table *ft, uint32_t *n_linked)
 			return false;
 		prev = entry;
 	}
-	return prev == ft->queue_tail;
+	return prev == ft->queue_tail && *n_linked == ft->n_queued;
 }
 
 static bool wheel_is_sound(const struct sl_flow_table *ft)

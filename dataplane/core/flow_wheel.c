@@ -21,6 +21,7 @@ uint32_t sl_flow_timeout_ticks(const struct sl_flow *flow)
 	case SL_FLOW_NEW:
 	case SL_FLOW_ANSWERED:
 	case SL_FLOW_PICKED:
+	case SL_FLOW_PROVEN:
 	case SL_FLOW_REFUSED:
 		return UNCONFIRMED_TICKS;
 	case SL_FLOW_FIN_C2S:
@@ -41,6 +42,7 @@ void flow_wheel_init(struct sl_flow_table *ft, uint32_t now)
 {
 	ft->wheel_tick = now;
 	ft->queue_head = ft->queue_tail = SL_FLOW_NONE;
+	ft->n_queued = 0;
 	for (unsigned int i = 0; i < FLOW_WHEEL_SLOTS; i++)
 		ft->wheel[i] = SL_FLOW_NONE;
 }
@@ -63,6 +65,7 @@ static void queue_link(struct sl_flow_table *ft, struct sl_flow *flow, uint32_t 
 	else
 		ft->queue_head = entry;
 	ft->queue_tail = entry;
+	ft->n_queued++;
 }
 
 static void queue_unlink(struct sl_flow_table *ft, struct sl_flow *flow)
@@ -75,6 +78,7 @@ static void queue_unlink(struct sl_flow_table *ft, struct sl_flow *flow)
 		flow_at(ft, flow->wheel_prev)->wheel_next = flow->wheel_next;
 	else
 		ft->queue_head = flow->wheel_next;
+	ft->n_queued--;
 }
 
 // Ticks compare by signed difference, so that they may wrap.

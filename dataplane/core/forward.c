@@ -200,6 +200,12 @@ static __attribute__((noinline)) void track_tcp(struct sl_forwarder *fw, struct 
 	sl_flow_set_state(fw->flows, flow, next, fw->now);
 }
 
+void sl_forward_over(struct sl_forwarder *fw, struct sl_flow *flow, uint8_t state)
+{
+	change_over(fw, flow, true);
+	sl_flow_set_state(fw->flows, flow, state, fw->now);
+}
+
 // UDP: an answer or a third packet confirms; DSR never sees answers.
 #define UDP_CONFIRM_PKTS 3
 static void track_udp(struct sl_forwarder *fw, struct sl_flow *flow, const struct sl_pkt *pkt,
@@ -317,6 +323,8 @@ void sl_forward_icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt)
 		leave_as_it_is(fw, pkt, flow);
 		return;
 	}
+	if (flow->flags & SL_FLOW_IS_SPLICED)
+		sl_forward_splice_quote(pkt, flow, dir);
 	if (flow->flags & SL_FLOW_IS_TRANSLATED) {
 		sl_forward_translate_error(fw, pkt, flow, dir);
 		return;
@@ -395,6 +403,19 @@ void sl_forward_guess(struct sl_forwarder *fw, struct sl_forward_batch *batch)
 	sl_flow_search_guess(fw->flows, batch->n_pkts, &batch->search);
 }
 
+// The entries are here, right or wrong: what has been measured of them is next.
+void sl_forward_peek(struct sl_forwarder *fw, const struct sl_forward_batch *batch)
+{
+	for (uint32_t i = 0; i < batch->n_pkts; i++) {
+		const uint32_t ref = batch->search.refs[i];
+		const struct sl_flow *flow = flow_at(fw->flows, ref >> 1);
+
+		if (ref != SL_FLOW_NONE && (flow->flags & SL_FLOW_IS_MEASURED) &&
+		    sl_measure_wants(flow, batch->pkts[i]))
+			sl_measure_prefetch(fw->measure, ref >> 1);
+	}
+}
+
 void sl_forward_finish(struct sl_forwarder *fw, struct sl_forward_batch *batch)
 {
 	for (uint32_t i = 0; i < batch->n_pkts; i++) {
@@ -423,6 +444,7 @@ void sl_forward_burst(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t n_
 		memcpy(batch.pkts, pkts + first, batch.n_pkts * sizeof(*pkts));
 		sl_forward_start(fw, &batch);
 		sl_forward_guess(fw, &batch);
+		sl_forward_peek(fw, &batch);
 		sl_forward_finish(fw, &batch);
 	}
 }

@@ -66,8 +66,9 @@ struct sl_forwarder {
 	struct sl_stats_vip *vip_stats;
 	struct sl_stats_local_ports *port_stats; // by backend
 	const uint8_t (*port_macs)[6];
-	uint64_t steer_seed;      // same on all workers
-	const struct sl_rss *rss; // some device steers by it; NULL: none
+	uint64_t steer_seed;           // same on all workers
+	const struct sl_rss *rss;      // some device steers by it; NULL: none
+	struct sl_hash_key cookie_key; // syncookie.h
 	uint8_t lane_owner[SL_LOCALPORT_LANES];
 	bool is_simple; // no VLANs: what is sent to a port's MAC is that port's
 	// --- per burst ---
@@ -108,7 +109,7 @@ void sl_forward_sweep(struct sl_forwarder *fw);
 void sl_forward_classify(struct sl_forwarder *fw, struct sl_pkt *pkt);
 
 // A burst on its way through the second pass. Its packets have verdict DECIDE, or HANDOFF to here.
-// The three steps ask for memory that the next one reads (flow.h): with other bursts' steps in
+// The steps ask for memory that the next one reads (flow.h): with other bursts' steps in
 // between nobody waits for it.
 struct sl_forward_batch {
 	struct sl_pkt *pkts[SL_FLOW_BURST];
@@ -117,10 +118,11 @@ struct sl_forward_batch {
 };
 void sl_forward_start(struct sl_forwarder *fw, struct sl_forward_batch *batch);
 void sl_forward_guess(struct sl_forwarder *fw, struct sl_forward_batch *batch);
+void sl_forward_peek(struct sl_forwarder *fw, const struct sl_forward_batch *batch);
 // Leaves SEND, RESOLVE, SLOW or DROP, and HANDOFF for a fragment whose flow is another worker's.
 void sl_forward_finish(struct sl_forwarder *fw, struct sl_forward_batch *batch);
 
-// All three at once.
+// All of them at once.
 void sl_forward_burst(struct sl_forwarder *fw, struct sl_pkt **pkts, uint32_t n_pkts);
 
 #endif

@@ -92,6 +92,8 @@ static struct sl_flow *make_flow(struct sl_forwarder *fw, struct sl_pkt *pkt,
 		return NULL;
 	}
 	flow->client_hop = SL_NEIGH_NONE;
+	if (!(flow->flags & SL_FLOW_IS_DSR) && pkt->kind == SL_PKT_TCP && is_syn(pkt))
+		sl_forward_splice_start(flow, pool, pkt->is_v6);
 	if (port_pool != SL_LOCALPORT_NONE)
 		sl_forward_hold_port(fw, flow, port_pool);
 	if (vip->is_measured && fw->measure != NULL && pkt->kind == SL_PKT_TCP) {
@@ -157,37 +159,50 @@ static enum sl_drop check_new(const struct sl_forwarder *fw, const struct sl_sna
 	return pkt->ttl <= 1 && pool->forward != SL_FORWARD_DSR_L2 ? SL_DROP_TTL : SL_DROP_COUNT;
 }
 
+struct sl_flow *sl_forward_open(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                                const struct sl_snap_vip *vip)
+{
+	struct sl_flow *flow;
+	uint16_t backend;
+	enum sl_drop why;
+
+	if (!sl_forward_admit(fw, vip, pkt))
+		return NULL;
+	backend = sl_forward_pick(fw, vip, pkt, &why);
+	if (backend == SL_NO_BACKEND) {
+		sl_stat_add(&fw->vip_stats[vip->slot].refused, 1);
+		sl_forward_drop(pkt, why);
+		return NULL;
+	}
+	flow = make_flow(fw, pkt, vip, backend);
+	if (flow == NULL && pkt->drop == SL_DROP_NO_PORT &&
+	    fw->snap->pools[vip->pool].forward == SL_FORWARD_NAT)
+		flow = make_elsewhere(fw, pkt, vip);
+	return flow;
+}
+
 void sl_forward_miss(struct sl_forwarder *fw, struct sl_pkt *pkt)
 {
 	const struct sl_snap_vip *vip =
 		sl_snapshot_vip(fw->snap, &pkt->tuple.dst, pkt->tuple.proto, pkt->tuple.dport_be);
 	enum sl_drop why = check_new(fw, vip, pkt);
 	struct sl_flow *flow;
-	uint16_t backend;
 
 	if (why == SL_DROP_TTL) {
 		sl_forward_expire(fw, pkt);
 		return;
 	}
+	if (vip != NULL && vip->syn_cookies != SL_SYN_COOKIES_OFF &&
+	    (why == SL_DROP_COUNT || why == SL_DROP_NO_FLOW) && sl_forward_cookie(fw, pkt, vip))
+		return;
 	if (why != SL_DROP_COUNT) {
 		if (why != SL_DROP_NO_FLOW || !sl_forward_stateless_rest(fw, pkt, vip))
 			sl_forward_drop(pkt, why);
 		return;
 	}
-	if (!sl_forward_admit(fw, vip, pkt))
-		return;
-	backend = sl_forward_pick(fw, vip, pkt, &why);
-	if (backend == SL_NO_BACKEND) {
-		sl_stat_add(&fw->vip_stats[vip->slot].refused, 1);
-		sl_forward_drop(pkt, why);
-		return;
-	}
-	flow = make_flow(fw, pkt, vip, backend);
-	if (flow == NULL && pkt->drop == SL_DROP_NO_PORT &&
-	    fw->snap->pools[vip->pool].forward == SL_FORWARD_NAT)
-		flow = make_elsewhere(fw, pkt, vip);
+	flow = sl_forward_open(fw, pkt, vip);
 	if (flow == NULL) {
-		if (pkt->drop == SL_DROP_TABLE_FULL)
+		if (pkt->verdict == SL_VERDICT_DROP && pkt->drop == SL_DROP_TABLE_FULL)
 			sl_forward_stateless(fw, pkt, vip);
 		return;
 	}

@@ -71,10 +71,11 @@ static struct sl_persist_backend backend_of(const struct sl_flow *flow)
 }
 
 // Has the client heard the backend? Nobody can tell where replies bypass us, in UDP, and where the
-// two ends count differently: there the field belongs to the splice.
+// client was told another number than the backend's: there the field belongs to the splice.
 static bool can_tell(const struct sl_flow *flow)
 {
-	return flow->proto == IPPROTO_TCP && !(flow->flags & (SL_FLOW_IS_DSR | SL_FLOW_IS_SPLICED));
+	return flow->proto == IPPROTO_TCP && !(flow->flags & SL_FLOW_IS_DSR) &&
+	       !(flow->splice & SL_SPLICE_DELTA);
 }
 
 void sl_forward_note_syn_ack(struct sl_flow *flow, const struct sl_pkt *pkt)

@@ -85,7 +85,7 @@ static inline void forward_measure(struct sl_forwarder *fw, struct sl_flow *flow
                                    const struct sl_pkt *pkt, enum sl_dir dir)
 {
 	if ((flow->flags & SL_FLOW_IS_MEASURED) && pkt->kind == SL_PKT_TCP &&
-	    sl_measure_wants(flow, pkt))
+	    sl_measure_wants(flow, pkt) && !sl_measure_is_stale(fw->measure, flow, pkt))
 		sl_measure_pkt(fw->measure, flow, pkt, dir, fw->now_ns);
 }
 
@@ -168,6 +168,8 @@ static inline bool forward_plain(struct sl_forwarder *fw, struct sl_pkt *pkt, st
 		return forward_plain_nat_v6(fw, pkt, flow, dir);
 	if ((flags & ~SL_FLOW_IS_V6) == (SL_FLOW_USED | SL_FLOW_IS_DSR))
 		return forward_plain_dsr(fw, pkt, flow, dir);
+	if ((flags & SL_FLOW_IS_DSR) && !(flags & SL_FLOW_IS_SPLICED)) // the one call
+		return sl_forward_plain_tunnel(fw, pkt, flow, dir);
 	return false;
 }
 

@@ -3,7 +3,7 @@
 // flows (forward.c), the making of new ones (forward_new.c, forward_pick.c), tunnels
 // (forward_tunnel.c), packets for whose flow there is no room (forward_stateless.c), translation
 // between the families (forward_translate.c), connections whose ends count differently
-// (forward_splice.c).
+// (forward_splice.c), SYN cookies (forward_cookie.c).
 #ifndef SLUICE_CORE_FORWARD_PRIVATE_H
 #define SLUICE_CORE_FORWARD_PRIVATE_H
 
@@ -88,6 +88,10 @@ static inline const struct sl_snap_backend *sl_forward_backend_of(const struct s
 // "too big", or drop. pkt->hash is that of the flow's tuple.
 void sl_forward_through_tunnel(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow);
 
+// The shortest way (forward_plain.h) of the same. false: nothing was done.
+bool sl_forward_plain_tunnel(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
+                             enum sl_dir dir);
+
 // forward.c: the packet is an ICMP error about one we sent.
 void sl_forward_icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt);
 
@@ -106,6 +110,18 @@ void sl_forward_translate_error(struct sl_forwarder *fw, struct sl_pkt *pkt, str
 bool sl_forward_splice(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
                        enum sl_dir dir);
 
+// A new flow that is rewritten, made by a SYN: how its backend is told who the client is.
+void sl_forward_splice_start(struct sl_flow *flow, const struct sl_snap_pool *pool, bool is_v6);
+
+// An ICMP error about a packet of such a flow, dir that of the flow which the quote turned round
+// has: the quoted numbers become those of who is told.
+void sl_forward_splice_quote(struct sl_pkt *pkt, const struct sl_flow *flow, enum sl_dir dir);
+
+// The packet is too long for what is ahead of it: its sender, the client, is told if that is
+// allowed. mtu_bytes: of an IP packet as the client sends it.
+void sl_forward_refuse_too_big(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
+                               uint16_t mtu_bytes);
+
 // forward.c: the next hop's port needs care (links.h), or its MAC is not known.
 void sl_forward_leave_with_care(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_neigh *row,
                                 uint64_t word);
@@ -113,6 +129,21 @@ void sl_forward_leave_with_care(struct sl_forwarder *fw, struct sl_pkt *pkt, str
 // The same without a flow, to this backend.
 void sl_forward_into_tunnel(struct sl_forwarder *fw, struct sl_pkt *pkt,
                             const struct sl_snap_backend *be, bool is_gue);
+
+// A flow for this packet of the VIP, or NULL and a verdict: limits, pick and all.
+struct sl_flow *sl_forward_open(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                                const struct sl_snap_vip *vip);
+
+// A state in which it is no load any more.
+void sl_forward_over(struct sl_forwarder *fw, struct sl_flow *flow, uint8_t state);
+
+// forward_cookie.c: a packet without flow, for a VIP with SYN cookies. True when it was about them:
+// its verdict is set.
+bool sl_forward_cookie(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_snap_vip *vip);
+
+// A packet of a flow that is PROVEN. False when it ends here: its verdict is set.
+bool sl_forward_cookie_wait(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
+                            enum sl_dir dir);
 
 // forward_stateless.c: there is no room for a flow, so the packet goes where its hash says, if its
 // service can do without (else it is dropped as table_full).

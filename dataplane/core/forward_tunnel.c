@@ -2,9 +2,8 @@
 // dsr-ipip and dsr-gue: a hop of routing (TTL goes down by one, RFC 2003 3.1, RFC 2473 3.1), then
 // the packet inside another one.
 #include "encap.h"
-#include "forward_private.h"
+#include "forward_plain.h"
 #include "mss.h"
-#include "rewrite.h"
 
 // Where a tunnel starts and ends, and what fits into it.
 struct tunnel {
@@ -42,17 +41,16 @@ static bool find_tunnel(const struct sl_forwarder *fw, const struct sl_snap_back
 }
 
 // The packet counts as dropped and the error as made here, so that the sums stay right.
-static void refuse_too_big(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
-                           const struct tunnel *tunnel)
+void sl_forward_refuse_too_big(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
+                               uint16_t mtu_bytes)
 {
-	if (tunnel->mtu_guard == SL_MTU_GUARD_CLAMP_MSS || !sl_toobig_is_allowed(pkt) ||
-	    !sl_toobig_take(&fw->too_bigs, fw->now)) {
+	if (!sl_toobig_is_allowed(pkt) || !sl_toobig_take(&fw->too_bigs, fw->now)) {
 		sl_forward_drop(pkt, SL_DROP_TOO_BIG);
 		return;
 	}
 	sl_stat_add(&fw->stats->drops[SL_DROP_TOO_BIG], 1);
 	sl_stat_add(&fw->stats->generated_pkts, 1);
-	sl_toobig_make(pkt, tunnel->inner_mtu_bytes);
+	sl_toobig_make(pkt, mtu_bytes);
 	if (flow != NULL)
 		sl_forward_leave_to_client(fw, pkt, flow);
 	else
@@ -72,7 +70,10 @@ static void enter(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *f
 		return;
 	}
 	if (sl_encap_inner_bytes(pkt) > tunnel->inner_mtu_bytes) {
-		refuse_too_big(fw, pkt, flow, tunnel);
+		if (tunnel->mtu_guard == SL_MTU_GUARD_CLAMP_MSS)
+			sl_forward_drop(pkt, SL_DROP_TOO_BIG);
+		else
+			sl_forward_refuse_too_big(fw, pkt, flow, tunnel->inner_mtu_bytes);
 		return;
 	}
 	sl_rewrite_ttl(pkt);
@@ -95,6 +96,89 @@ void sl_forward_through_tunnel(struct sl_forwarder *fw, struct sl_pkt *pkt, stru
 		.outer = {.dst = to.dst, .is_gue = (flow->flags & SL_FLOW_IS_GUE) != 0}};
 
 	enter(fw, pkt, flow, sl_forward_backend_of(fw, flow), &tunnel);
+}
+
+// IPv4 in IPv4. The MACs are still to be written, so only the type moves forward.
+static inline void push_v4(struct sl_forwarder *fw, struct sl_pkt *pkt, uint32_t src_be,
+                           uint32_t dst_be, const bool is_gue)
+{
+	const uint16_t overhead = sl_encap_overhead_bytes(is_gue, false);
+	const uint32_t inner_bytes = sl_encap_inner_bytes(pkt);
+	const uint8_t *inner = pkt->data + SL_ETH_BYTES;
+	uint8_t *l3 = pkt->data + SL_ETH_BYTES - overhead;
+
+	sl_encap_put_v4(l3, inner,
+	                (struct sl_encap_v4){.src_be = src_be,
+	                                     .dst_be = dst_be,
+	                                     .total_bytes = (uint16_t)(inner_bytes + overhead),
+	                                     .id = fw->next_outer_id,
+	                                     .proto = is_gue ? IPPROTO_UDP : IPPROTO_IPIP});
+	if (is_gue)
+		sl_encap_put_gue(l3 + SL_IPV4_BYTES, pkt->hash,
+		                 (uint16_t)(inner_bytes + SL_UDP_BYTES + SL_ENCAP_GUE_BYTES),
+		                 IPPROTO_IPIP);
+	sl_store16_host(l3 - 2, SL_ETHERTYPE_IPV4);
+	pkt->data -= overhead;
+	pkt->headroom = (uint16_t)(pkt->headroom - overhead);
+	pkt->len = SL_ETH_BYTES + inner_bytes + overhead; // padding stays behind
+	pkt->l3_off = (uint16_t)(pkt->l3_off + overhead);
+	pkt->l4_off = (uint16_t)(pkt->l4_off + overhead);
+	pkt->payload_off = (uint16_t)(pkt->payload_off + overhead);
+}
+
+static __attribute__((noinline)) void push_any(struct sl_forwarder *fw, struct sl_pkt *pkt,
+                                               const struct sl_flow *flow,
+                                               const struct sl_snap_backend *be)
+{
+	const struct sl_encap outer = {
+		.src = be->tunnel_source,
+		.dst = flow_v6_at(fw->flows, flow_entry_of(fw->flows, flow))->backend,
+		.is_gue = (flow->flags & SL_FLOW_IS_GUE) != 0,
+		.id = fw->next_outer_id,
+		.hash = pkt->hash,
+	};
+
+	sl_encap_push(pkt, &outer);
+}
+
+static inline void push(struct sl_forwarder *fw, struct sl_pkt *pkt, const struct sl_flow *flow,
+                        const struct sl_snap_backend *be)
+{
+	const uint32_t src_be = sl_ip_v4_be(&be->tunnel_source);
+
+	if (flow->flags & SL_FLOW_IS_V6)
+		push_any(fw, pkt, flow, be);
+	else if (flow->flags & SL_FLOW_IS_GUE)
+		push_v4(fw, pkt, src_be, flow->backend_be, true);
+	else
+		push_v4(fw, pkt, src_be, flow->backend_be, false);
+	fw->next_outer_id = (uint16_t)(fw->next_outer_id + fw->n_workers);
+}
+
+// Longest where it does not fit: an outer header of either family.
+bool sl_forward_plain_tunnel(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,
+                             enum sl_dir dir)
+{
+	const struct sl_snap_backend *be = sl_forward_backend_of(fw, flow);
+	struct sl_neigh *row;
+	uint64_t word;
+
+	if (be == NULL || be->next_hop == SL_NEIGH_NONE || pkt->ttl <= 1 ||
+	    sl_encap_inner_bytes(pkt) + SL_ENCAP_MAX_OVERHEAD > be->mtu_bytes ||
+	    pkt->headroom < SL_ENCAP_MAX_OVERHEAD || pkt->l3_off != SL_ETH_BYTES)
+		return false;
+	row = &fw->neighs->rows[be->next_hop];
+	word = sl_neigh_word(row);
+	if (!(word & SL_NEIGH_DIRECT))
+		return false;
+	forward_measure(fw, flow, pkt, dir);
+	forward_touch(flow, fw->now);
+	forward_count(fw, flow, pkt, dir);
+	sl_rewrite_ttl_plain(pkt);
+	push(fw, pkt, flow, be);
+	pkt->out_port = row->port;
+	forward_leave_by_mac(fw, pkt, row, word);
+	return true;
 }
 
 void sl_forward_into_tunnel(struct sl_forwarder *fw, struct sl_pkt *pkt,

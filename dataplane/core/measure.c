@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "measure.h"
 
-#include "flow_private.h"
-#include "layout.h"
-
 #define FLEETING_MS 100
 
 static uint32_t to_us(uint64_t now_ns)
@@ -190,6 +187,9 @@ static bool look_at(struct sl_measure *m, uint32_t entry, uint64_t now_ns)
 	if (phase->phase == SL_PHASE_IDLE)
 		return false; // over or gone as well
 	age_us = sl_phase_check(phase, to_us(now_ns), &told);
+	if (age_us == 0 && told.ttft_us == 0 && told.n_tokens == 0 &&
+	    sl_phase_load(phase) == before)
+		return true; // as most do: the entry itself, in memory of its own, was not needed
 	tell(m, flow->backend, &told);
 	change_load(m, flow->backend, before, sl_phase_load(phase));
 	if (age_us > 0)
@@ -218,4 +218,6 @@ void sl_measure_sweep(struct sl_measure *m, uint64_t now_ns, uint32_t budget)
 		m->flows[entry].is_listed = false;
 		m->n_listed--;
 	}
+	if (m->n_left > 0) // by the next call it is here
+		sl_measure_prefetch(m, m->flows[m->last].next);
 }

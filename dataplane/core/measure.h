@@ -13,7 +13,8 @@
 #ifndef SLUICE_CORE_MEASURE_H
 #define SLUICE_CORE_MEASURE_H
 
-#include "flow.h"
+#include "flow_private.h"
+#include "layout.h"
 #include "phase.h"
 #include "sluice/latency.h"
 
@@ -54,6 +55,25 @@ static inline bool sl_measure_wants(const struct sl_flow *flow, const struct sl_
 	return pkt->l4_bytes > pkt->payload_off - pkt->l4_off ||
 	       (pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_FIN | SL_TCP_RST)) != 0 ||
 	       (flow->flags & SL_FLOW_IS_DSR) != 0;
+}
+
+// A packet that wants something, but under DSR acknowledges nothing new: the same as sl_measure_pkt
+// says, without the call.
+static inline bool sl_measure_is_stale(const struct sl_measure *m, const struct sl_flow *flow,
+                                       const struct sl_pkt *pkt)
+{
+	return (flow->flags & SL_FLOW_IS_DSR) != 0 &&
+	       pkt->l4_bytes == pkt->payload_off - pkt->l4_off &&
+	       !(pkt->tcp_flags & (SL_TCP_SYN | SL_TCP_FIN | SL_TCP_RST)) &&
+	       sl_load32_host(pkt->data + pkt->l4_off + SL_TCP_OFF_ACK) ==
+	               m->flows[flow_entry_of(m->table, flow)].ack;
+}
+
+// A record may lie on two lines.
+static inline void sl_measure_prefetch(const struct sl_measure *m, uint32_t entry)
+{
+	__builtin_prefetch(&m->flows[entry], 1);
+	__builtin_prefetch((const char *)(&m->flows[entry] + 1) - 1, 1);
 }
 
 #endif

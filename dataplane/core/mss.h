@@ -19,4 +19,7 @@ static inline uint16_t sl_mss_of_mtu(uint16_t mtu_bytes, bool is_v6)
 // pkt is parsed. true if the option was lowered; nothing happens to other than TCP with SYN.
 bool sl_mss_clamp(struct sl_pkt *pkt, uint16_t max_mss_bytes);
 
+// The option announces n_bytes less, where it is there and above that. As above.
+bool sl_mss_take(struct sl_pkt *pkt, uint16_t n_bytes);
+
 #endif

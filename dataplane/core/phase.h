@@ -34,6 +34,7 @@
 #ifndef SLUICE_CORE_PHASE_H
 #define SLUICE_CORE_PHASE_H
 
+#include "sluice/latency.h"
 #include "sluice/types.h"
 #include "tcp.h"
 
@@ -50,7 +51,7 @@
 // Load of a flow, in units of a running decode: SL_PHASE_UNIT for a flow that is answered or will
 // be, one more unit for each byte asked and not answered (about 300 tokens of prompt cost what a
 // running decode costs), an eighth for an idle one, which may ask any moment.
-#define SL_PHASE_UNIT        1400
+#define SL_PHASE_UNIT        SL_LATENCY_LOAD_UNIT
 #define SL_PHASE_IDLE_UNIT   (SL_PHASE_UNIT / 8)
 #define SL_PHASE_PENDING_MAX (256 * SL_PHASE_UNIT)
 

@@ -111,21 +111,8 @@ void sl_rewrite_icmp_error(struct sl_pkt *pkt, const struct sl_tuple *outer,
 
 bool sl_rewrite_ttl(struct sl_pkt *pkt)
 {
-	uint8_t *l3 = pkt->data + pkt->l3_off;
-	uint8_t *csum = l3 + SL_IPV4_OFF_CSUM;
-	uint8_t word[2];
-	uint16_t delta;
-
 	if (pkt->ttl <= 1)
 		return false;
-	pkt->ttl--;
-	if (pkt->is_v6) {
-		l3[SL_IPV6_OFF_HOPS] = pkt->ttl;
-		return true;
-	}
-	word[0] = pkt->ttl;
-	word[1] = l3[SL_IPV4_OFF_PROTO]; // the other half of the 16-bit word
-	delta = put(l3 + SL_IPV4_OFF_TTL, word, sizeof(word), 0);
-	sl_store16(csum, sl_csum_apply(sl_load16(csum), delta));
+	sl_rewrite_ttl_plain(pkt);
 	return true;
 }

@@ -86,6 +86,24 @@ static inline bool sl_rewrite_pair_v4(struct sl_pkt *pkt, uint64_t addresses_be,
 	return true;
 }
 
+// One hop less of a packet whose TTL is at least 2.
+static inline void sl_rewrite_ttl_plain(struct sl_pkt *pkt)
+{
+	const uint32_t ttl_change = (uint16_t)~htons(0x0100); // as above
+	uint8_t *l3 = pkt->data + pkt->l3_off;
+	uint8_t *csum = l3 + SL_IPV4_OFF_CSUM;
+	uint32_t sum;
+
+	pkt->ttl--;
+	if (pkt->is_v6) {
+		l3[SL_IPV6_OFF_HOPS] = pkt->ttl;
+		return;
+	}
+	l3[SL_IPV4_OFF_TTL] = pkt->ttl;
+	sum = (uint16_t)~sl_load16(csum) + ttl_change;
+	sl_store16(csum, (uint16_t) ~(sum + (sum >> 16)));
+}
+
 // The same of IPv6 for one of its addresses: is_dst says which.
 static inline bool sl_rewrite_address_v6(struct sl_pkt *pkt, bool is_dst,
                                          const struct sl_ip *address, uint32_t ports_be)

@@ -40,7 +40,8 @@ struct sl_snap_pool {
 	uint8_t forward;
 	uint8_t balance;
 	uint8_t mtu_guard;
-	bool has_capacity; // some backend has weight
+	uint8_t client_address; // enum sl_client_address
+	bool has_capacity;      // some backend has weight
 	uint32_t tcp_idle_ticks;
 	uint32_t udp_idle_ticks;
 	uint32_t limit_flows;
@@ -66,7 +67,9 @@ struct sl_snap_vip {
 	uint8_t proto;
 	uint8_t affinity; // enum sl_affinity
 	uint8_t persist_bits;
-	bool is_measured;     // phases and latency of its TCP flows
+	bool is_measured;    // phases and latency of its TCP flows
+	uint8_t syn_cookies; // enum sl_syn_cookies
+	uint8_t zero[3];
 	uint32_t limit_flows; // 0 = none
 	struct sl_limit_rate rate, source_rate;
 	const struct sl_acl_range *acl;

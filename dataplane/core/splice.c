@@ -56,6 +56,35 @@ static uint16_t shift_sack(uint8_t *tcp, uint32_t header_bytes, const struct sl_
 	return has_sack ? sl_csum_delta(delta, old, tcp + SL_TCP_BYTES, n_bytes) : delta;
 }
 
+// Bytes of an ICMP message, at an even offset of it.
+static void put_quoted(struct sl_pkt *pkt, uint8_t *at, const void *bytes, size_t n_bytes)
+{
+	uint8_t *csum = pkt->data + pkt->l4_off + SL_ICMP_OFF_CSUM;
+	const uint16_t delta = sl_csum_delta(0, at, bytes, n_bytes);
+
+	memcpy(at, bytes, n_bytes);
+	sl_store16(csum, sl_csum_apply(sl_load16(csum), delta));
+}
+
+void sl_splice_quote(struct sl_pkt *pkt, uint32_t seq_delta)
+{
+	const uint32_t end = (uint32_t)pkt->l4_off + pkt->l4_bytes;
+	uint8_t *tcp = pkt->data + pkt->inner_l4_off;
+	uint8_t old[4], new[4];
+	uint16_t csum;
+
+	if (pkt->inner.proto != IPPROTO_TCP || seq_delta == 0)
+		return;
+	memcpy(old, tcp + SL_TCP_OFF_SEQ, sizeof(old));
+	sl_store32_host(new, sl_load32_host(old) + seq_delta);
+	put_quoted(pkt, tcp + SL_TCP_OFF_SEQ, new, sizeof(new));
+	if (pkt->inner_l4_off + SL_TCP_OFF_CSUM + sizeof(csum) > end)
+		return;
+	csum = sl_csum_apply(sl_load16(tcp + SL_TCP_OFF_CSUM),
+	                     sl_csum_delta(0, old, new, sizeof(new)));
+	put_quoted(pkt, tcp + SL_TCP_OFF_CSUM, &csum, sizeof(csum));
+}
+
 void sl_splice_shift(struct sl_pkt *pkt, const struct sl_splice *by)
 {
 	uint8_t *tcp = pkt->data + pkt->l4_off, *numbers = tcp + SL_TCP_OFF_SEQ;

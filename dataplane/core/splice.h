@@ -27,4 +27,8 @@ struct sl_splice {
 // pkt is parsed, of kind TCP, perhaps a first fragment: no length changes. pkt->tcp_seq follows.
 void sl_splice_shift(struct sl_pkt *pkt, const struct sl_splice *by);
 
+// Moves the sequence number that an ICMP error quotes of a TCP packet (RFC 5508 section 4.2): hosts
+// compare it with what they have sent. The quote's checksum is updated if it is there.
+void sl_splice_quote(struct sl_pkt *pkt, uint32_t seq_delta);
+
 #endif

@@ -14,6 +14,8 @@ enum sl_flow_state {
 	SL_FLOW_NEW,      // SYN seen; unconfirmed: evicted first
 	SL_FLOW_ANSWERED, // SYN-ACK seen from the backend; still unconfirmed
 	SL_FLOW_PICKED,   // met in its middle: a client says so, the backend has not; unconfirmed
+	SL_FLOW_PROVEN,   // SYN cookie: the client has shown its address, the backend was asked;
+	                  // forward_cookie.c moves it on
 	SL_FLOW_REFUSED,  // RST before it was confirmed: over, and still unconfirmed
 	SL_FLOW_OPEN,     // ACK from the client after that (DSR: any ACK after the SYN)
 	SL_FLOW_FIN_C2S,  // client has sent FIN; the other half may go on for long
@@ -31,8 +33,8 @@ uint8_t sl_tcp_next(uint8_t state, enum sl_dir dir, uint8_t flags, bool is_dsr);
 
 // A SYN from the client on this flow starts a new connection (new pick) rather than being a
 // retransmission: CLOSING, RESET or REFUSED always; FIN_* when the sequence number differs from the
-// flow's SYN; never NEW, ANSWERED, PICKED or OPEN (RFC 5961: the backend answers with a challenge
-// ACK).
+// flow's SYN; never NEW, ANSWERED, PICKED, PROVEN or OPEN (RFC 5961: the backend answers with a
+// challenge ACK).
 bool sl_tcp_syn_reopens(uint8_t state, uint32_t syn_seq, uint32_t flow_syn_seq);
 
 // Over: it holds its tuple for a while, but is no load on its backend any more.

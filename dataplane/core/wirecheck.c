@@ -143,7 +143,14 @@ static enum sl_ipc_status check_vip(const struct sl_wire_header *h, uint32_t row
 		return wire_refuse(why, SL_IPC_MALFORMED,
 		                   "vip row %u: is_measured %u is neither 0 nor 1", row,
 		                   v->is_measured);
-	if (v->zero2 != 0)
+	if (v->syn_cookies >= SL_SYN_COOKIES_COUNT)
+		return wire_refuse(why, SL_IPC_MALFORMED, "vip row %u: syn_cookies %u is unknown",
+		                   row, v->syn_cookies);
+	if (v->syn_cookies != SL_SYN_COOKIES_OFF &&
+	    (v->proto != PROTO_TCP || sl_forward_is_dsr(sl_wire_pools(h)[v->pool].forward)))
+		return wire_refuse(why, SL_IPC_INVALID,
+		                   "vip row %u: syn cookies need TCP and nat or fullnat", row);
+	if ((v->zero2[0] | v->zero2[1] | v->zero2[2]) != 0)
 		return wire_refuse(why, SL_IPC_MALFORMED, "vip row %u: zero bytes are set", row);
 	return SL_IPC_OK;
 }
@@ -233,6 +240,14 @@ static enum sl_ipc_status check_pool(const struct sl_wire_header *h, uint32_t ro
 		return wire_refuse(why, SL_IPC_INVALID,
 		                   "pool row %u: mtu_guard %u, but forward %u makes nothing longer",
 		                   row, p->mtu_guard, p->forward);
+	if (p->client_address >= SL_CLIENT_ADDRESS_COUNT)
+		return wire_refuse(why, SL_IPC_MALFORMED,
+		                   "pool row %u: client_address %u is unknown", row,
+		                   p->client_address);
+	if (p->client_address != 0 && p->forward != SL_FORWARD_FULLNAT)
+		return wire_refuse(why, SL_IPC_INVALID,
+		                   "pool row %u: client_address %u, but forward %u is not fullnat",
+		                   row, p->client_address, p->forward);
 	if (!is_zero(p->zero, sizeof(p->zero)))
 		return wire_refuse(why, SL_IPC_MALFORMED, "pool row %u: zero bytes are set", row);
 	*next_backend += p->n_backends;

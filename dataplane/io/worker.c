@@ -12,6 +12,8 @@
 #include <rte_ethdev.h>
 #include <rte_malloc.h>
 
+#include "syncookie.h"
+
 #define IDLE_MAX_US 200 // the longest nap; also bounds how long a new snapshot waits for us
 #define IDLE_SPINS  64  // empty turns before the first nap
 
@@ -143,14 +145,16 @@ static void obey(struct sl_worker *worker, struct sl_pkt *pkt)
 // Every batch goes one step further, and the one that was gathered is begun.
 static void advance(struct sl_worker *worker)
 {
-	struct sl_forward_batch *done = worker->guessed;
+	struct sl_forward_batch *done = worker->peeked;
 
 	sl_forward_start(&worker->fw, worker->filling);
 	sl_forward_guess(&worker->fw, worker->started);
+	sl_forward_peek(&worker->fw, worker->guessed);
 	sl_forward_finish(&worker->fw, done);
 	for (uint32_t i = 0; i < done->n_pkts; i++)
 		obey(worker, done->pkts[i]);
 	done->n_pkts = 0;
+	worker->peeked = worker->guessed;
 	worker->guessed = worker->started;
 	worker->started = worker->filling;
 	worker->filling = done;
@@ -158,7 +162,8 @@ static void advance(struct sl_worker *worker)
 
 static uint32_t count_begun(const struct sl_worker *worker)
 {
-	return worker->filling->n_pkts + worker->started->n_pkts + worker->guessed->n_pkts;
+	return worker->filling->n_pkts + worker->started->n_pkts + worker->guessed->n_pkts +
+	       worker->peeked->n_pkts;
 }
 
 static void finish_all(struct sl_worker *worker)
@@ -305,7 +310,7 @@ bool sl_worker_poll(struct sl_worker *worker, uint64_t now_ns)
 	flush_all(worker);
 	sl_flow_expire(fw->flows, fw->now, SL_EXPIRE_EACH);
 	sl_forward_sweep(fw);
-	sl_measure_sweep(fw->measure, now_ns, SL_SWEEP_EACH);
+	sl_measure_sweep(fw->measure, now_ns, is_full ? SL_SWEEP_FULL : SL_SWEEP_EACH);
 	sl_stat_set(&worker->stats->epoch, fw->snap != NULL ? fw->snap->epoch : 0);
 	sl_stat_set(&worker->stats->heartbeat_ns, now_ns);
 	sl_stat_add(&worker->stats->loops, 1);
@@ -384,6 +389,7 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 	worker->filling = &worker->batches[0];
 	worker->started = &worker->batches[1];
 	worker->guessed = &worker->batches[2];
+	worker->peeked = &worker->batches[3];
 	worker->flow_bytes = sl_flow_table_bytes(params->n_flows);
 	worker->flow_memory = map_zeroed(worker->flow_bytes);
 	worker->port_bytes = sl_localport_bytes(&port_params);
@@ -420,6 +426,8 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 		.own_vip_load = worker->loads + 2 * SL_MAX_BACKENDS,
 		.port_macs = (const uint8_t(*)[6])io->ports->macs,
 		.steer_seed = params->steer_seed,
+		.now = flow_params.now,
+		.cookie_key = sl_syncookie_key(&params->table_key),
 	};
 	if (worker->fw.flows == NULL || worker->fw.local_ports == NULL)
 		goto err;

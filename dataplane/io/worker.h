@@ -28,6 +28,9 @@
 #define SL_HAND_BUFFER SL_BURST // as many as the other core takes at once
 #define SL_EXPIRE_EACH 32       // wheel entries looked at per loop
 #define SL_SWEEP_EACH  8        // active flows looked at per loop (measure.h)
+// The same while bursts are full: the one that was asked of memory in the loop before. Some 400,000
+// loops a second still come round a million waiting flows within seconds (phase.h).
+#define SL_SWEEP_FULL 1
 
 struct sl_worker;
 
@@ -54,8 +57,8 @@ struct sl_worker {
 	uint32_t n_tx[SL_MAX_PORTS];
 	struct rte_mbuf *handed[SL_MAX_WORKERS + 1][SL_HAND_BUFFER]; // until the end of the turn
 	uint32_t n_handed[SL_MAX_WORKERS + 1];
-	struct sl_forward_batch batches[3];
-	struct sl_forward_batch *filling, *started, *guessed; // each of the three, in turn
+	struct sl_forward_batch batches[4];
+	struct sl_forward_batch *filling, *started, *guessed, *peeked; // each of them, in turn
 	uint32_t idle_us;
 	struct sl_frag_table *frags;
 	void *flow_memory; // of the table

@@ -13,7 +13,7 @@
 	X(BAD_ADDRESS, "bad_address", "source or destination can never be forwarded (martian)")    \
 	X(SOURCE_ROUTE, "source_route", "IPv4 source routing or IPv6 type 0 routing header")       \
 	X(EXT_HEADERS, "ext_headers", "IPv6 extension header chain longer than the walk allows")   \
-	X(FRAGMENT, "fragment", "IP fragment of a protocol that is not followed (not TCP or UDP)") \
+	X(FRAGMENT, "fragment", "IP fragment not of TCP or UDP, or where a PROXY header would go") \
 	X(FRAGMENT_BAD, "fragment_bad", "IP fragment too small, overlapping or past the end")      \
 	X(FRAGMENT_EARLY, "fragment_early", "IP fragment whose first one is not known (any more)") \
 	X(FRAGMENT_FAMILY, "fragment_family",                                                      \
@@ -29,10 +29,11 @@
 	X(DENIED, "denied", "the VIP's allow and deny lists keep this client out")                 \
 	X(TABLE_FULL, "table_full", "no room for a flow, and fullnat needs one; raise flows")      \
 	X(NO_PORT, "no_port", "no free local port (fullnat), or client port in use there (nat)")   \
+	X(HANDSHAKE, "handshake", "out of turn in a handshake by SYN cookie")                      \
 	X(NO_LOCAL_ADDRESS, "no_local_address",                                                    \
 	  "fullnat and tunnels need a port address of the backend's family")                       \
-	X(TOO_BIG, "too_big", "exceeds the port's mtu with its tunnel or IPv6 header")             \
-	X(NO_HEADROOM, "no_headroom", "no room in the buffer for the tunnel or IPv6 header")       \
+	X(TOO_BIG, "too_big", "exceeds the port's mtu with its tunnel, IPv6 or PROXY header")      \
+	X(NO_HEADROOM, "no_headroom", "no room in the buffer for a tunnel, IPv6 or PROXY header")  \
 	X(TTL, "ttl", "TTL or hop limit would reach zero")                                         \
 	X(NO_ROUTE, "no_route", "no connected network or route leads to the next hop")             \
 	X(NEIGHBOUR, "neighbour", "the next hop did not answer ARP or neighbour discovery")        \

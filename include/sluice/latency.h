@@ -18,6 +18,8 @@
 #define SL_LATENCY_STEPS   16 // per doubling
 #define SL_LATENCY_BUCKETS 400
 
+#define SL_LATENCY_LOAD_UNIT 1400 // load_units of a flow that is being answered (core/phase.h)
+
 typedef _Atomic uint32_t sl_latency_cell;
 
 enum sl_latency_kind {

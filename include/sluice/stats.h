@@ -23,7 +23,7 @@
 #include "sluice/types.h"
 
 #define SL_STATS_MAGIC   UINT64_C(0x534c555354415431) // "SLUSTAT1"
-#define SL_STATS_VERSION 2
+#define SL_STATS_VERSION 3
 
 typedef _Atomic uint64_t sl_stat; // one writer, relaxed
 
@@ -44,7 +44,8 @@ struct sl_stats_worker {
 	sl_stat idle_cycles;
 	sl_stat epoch;        // snapshot in use
 	sl_stat heartbeat_ns; // CLOCK_MONOTONIC, at least each 100 ms
-	sl_stat spare[3];
+	sl_stat untold_pkts;  // sent without the client's address: no room for the TOA option
+	sl_stat spare[2];
 	// --- persistence (core/persist.h), of new flows and of clients ---
 	alignas(64) sl_stat persist_followed; // went where the client's last one had gone
 	sl_stat persist_repicked;             // that backend takes no more flows now
@@ -84,7 +85,9 @@ struct sl_stats_vip {
 	sl_stat flows;          // in the table now
 	sl_stat denied;         // new flows that the allow and deny lists kept out
 	sl_stat stateless_pkts; // forwarded without a flow, for want of room
-	sl_stat spare[7];
+	sl_stat cookies_sent;   // SYNs answered by us
+	sl_stat cookies_good;   // connections made of them
+	sl_stat spare[5];
 };
 
 // Local ports of fullnat towards a backend, as this worker saw them last.

@@ -71,6 +71,14 @@ enum sl_mtu_guard {
 	SL_MTU_GUARD_COUNT
 };
 
+// How the backends of a fullnat pool learn the addresses of TCP clients.
+enum sl_client_address {
+	SL_CLIENT_ADDRESS_NONE,
+	SL_CLIENT_ADDRESS_PROXY_V2, // a header before the first byte of the stream
+	SL_CLIENT_ADDRESS_TOA,      // a TCP option in the first packets
+	SL_CLIENT_ADDRESS_COUNT
+};
+
 #define SL_MTU_DEFAULT_BYTES 1500 // of a port: IP packet, without Ethernet header and VLAN tags
 // An IPv6 packet of 1280 bytes, which nobody may refuse, and the longest tunnel header fit.
 #define SL_MTU_MIN_BYTES   1332
@@ -84,7 +92,7 @@ enum sl_balance {
 	SL_BALANCE_WEIGHTED,          // smooth weighted round-robin
 	SL_BALANCE_LEAST_CONNECTIONS, // (flows + 1) / weight, global over workers
 	SL_BALANCE_MAGLEV,            // consistent hash of the client endpoint
-	SL_BALANCE_ADAPTIVE,          // (load of flows by phase + one more's) / weight, global over workers
+	SL_BALANCE_ADAPTIVE, // (load of flows by phase + one more's) / weight, global over workers
 	SL_BALANCE_COUNT
 };
 
@@ -95,6 +103,14 @@ enum sl_affinity {
 	SL_AFFINITY_FLOW,     // by client address and port: maglev
 	SL_AFFINITY_QUIC_CID, // by the server in the QUIC connection id, else by a hash (quic.h)
 	SL_AFFINITY_COUNT
+};
+
+// When a SYN is answered by us, and its flow made only when its sender has proven its address.
+enum sl_syn_cookies {
+	SL_SYN_COOKIES_OFF,
+	SL_SYN_COOKIES_AUTO, // while unconfirmed flows take a quarter of the worker's table
+	SL_SYN_COOKIES_ALWAYS,
+	SL_SYN_COOKIES_COUNT
 };
 
 static inline bool sl_ip_is_v4(const struct sl_ip *ip)

@@ -18,7 +18,7 @@
 #include "sluice/types.h"
 
 #define SL_WIRE_MAGIC     UINT32_C(0x534c5743) // "SLWC"
-#define SL_WIRE_VERSION   5
+#define SL_WIRE_VERSION   6
 #define SL_WIRE_MAX_BYTES (16u << 20)
 
 enum sl_wire_kind { SL_WIRE_CONFIG = 1, SL_WIRE_WEIGHTS = 2 };
@@ -57,7 +57,8 @@ struct sl_wire_vip {
 	uint32_t first_prefix;           // row number
 	uint32_t n_prefixes;             // of the allow and deny lists together
 	uint32_t persist_s;              // affinity source only; 0 = none
-	uint32_t zero2;
+	uint8_t syn_cookies;             // enum sl_syn_cookies
+	uint8_t zero2[3];
 };
 _Static_assert(sizeof(struct sl_wire_vip) == 64, "wire layout");
 
@@ -72,7 +73,8 @@ struct sl_wire_pool {
 	uint8_t forward;                // enum sl_forward
 	uint8_t balance;                // enum sl_balance
 	uint8_t mtu_guard;              // enum sl_mtu_guard; 0 unless forward is a tunnel
-	uint8_t zero[5];
+	uint8_t client_address;         // enum sl_client_address; 0 unless forward is fullnat
+	uint8_t zero[4];
 };
 _Static_assert(sizeof(struct sl_wire_pool) == 40, "wire layout");
 

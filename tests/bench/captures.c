@@ -13,10 +13,11 @@ _Noreturn void bench_die(const char *what)
 
 uint32_t bench_packets_of(const struct subject *s)
 {
+	const bool is_one_way = s->kind >= KIND_FLOOD || sl_forward_is_dsr(s->traffic.forward);
+
 	if (s->kind == KIND_CONNECTIONS)
 		return 8 * s->n_flows;
-	return s->kind == KIND_FLOOD || s->traffic.forward == SL_FORWARD_DSR_L2 ? s->n_flows
-	                                                                        : 2 * s->n_flows;
+	return RTE_MIN(is_one_way ? s->n_flows : 2 * s->n_flows, (uint32_t)BENCH_SAMPLE);
 }
 
 static void put(struct subject *s, FILE *capture, uint32_t flow, uint8_t flags, bool is_reply)
@@ -70,7 +71,7 @@ static uint32_t receiver_of(const struct subject *s, uint32_t flow, uint32_t pac
 // Every flow's packets in an order that no prefetcher can guess (Fisher and Yates).
 static void write_established(struct subject *s, FILE **captures)
 {
-	uint32_t n = bench_packets_of(s);
+	const uint32_t n = sl_forward_is_dsr(s->traffic.forward) ? s->n_flows : 2 * s->n_flows;
 	uint32_t *order = calloc(n, sizeof(*order));
 
 	if (order == NULL)
@@ -81,7 +82,7 @@ static void write_established(struct subject *s, FILE **captures)
 		order[i] = order[j];
 		order[j] = i;
 	}
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < bench_packets_of(s); i++) {
 		uint32_t flow = order[i] % s->n_flows;
 
 		put(s, captures[receiver_of(s, flow, order[i])], flow, SL_TCP_ACK,
@@ -116,6 +117,20 @@ static void write_connections(struct subject *s, FILE *capture)
 	}
 }
 
+static void write_flood(struct subject *s, FILE *capture)
+{
+	uint8_t frame[SL_PACKET_MAX_BYTES];
+	uint64_t tried = 0;
+
+	for (uint32_t i = 0; i < bench_packets_of(s); i++) {
+		struct sl_packet_spec spec = bench_traffic_flood(
+			&s->traffic, (enum bench_flood)(s->kind - KIND_FLOOD), &tried);
+
+		bench_capture_put(capture, frame,
+		                  (uint32_t)sl_packet_build(frame, sizeof(frame), &spec));
+	}
+}
+
 void bench_capture_path(char *path, size_t n_bytes, const struct subject *s, uint32_t worker)
 {
 	snprintf(path, n_bytes, worker == 0 ? "%s" : "%s.%u", s->path, worker);
@@ -135,8 +150,7 @@ void bench_write_captures(struct subject *s)
 	else if (s->kind == KIND_ESTABLISHED)
 		write_established(s, captures);
 	else
-		for (uint32_t i = 0; i < s->n_flows; i++) // sources nobody has seen
-			put(s, captures[0], s->n_flows + i, SL_TCP_SYN, false);
+		write_flood(s, captures[0]);
 	for (uint32_t w = 0; w < s->n_workers; w++) {
 		if (fclose(captures[w]) != 0)
 			bench_die("capture: disk full");

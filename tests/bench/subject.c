@@ -3,7 +3,9 @@
 // makes its flows from real SYNs, then on net_pcap with infinite_rx, replaying a capture of exactly
 // these flows that testpmd replays as well.
 //
-// Usage:  bench_subject nat|fullnat|dsr-l2 established|connections|flood FLOWS CAPTURE [OPTION...]
+// Usage:  bench_subject nat|fullnat|dsr-l2|dsr-ipip KIND FLOWS CAPTURE [OPTION...]
+//         KIND: established, connections, or a flood of SYNs: flood (hosts and ports one after
+//         another), flood-random, flood-siphash, flood-crc (traffic.h).
 //         v6, services=N and backends=N (traffic.h), socket=PATH (the main core obeys commands
 //         there while workers run), deal=one|own|handed|mixed (two workers, each with a capture of
 //         its own: of its flows, of the other's, or half and half).
@@ -13,10 +15,13 @@
 // Time:   CPU time of the workers' threads, so that what else runs on the core is not charged to
 //         them; cycles are that at the frequency of the TSC.
 #include <errno.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <rte_cycles.h>
 #include <rte_eal.h>
@@ -111,7 +116,7 @@ static void start_appliance(struct subject *s)
 	// A flood meets a table of a quarter of its sources; a fifth of room keeps the others from
 	// being full by chance.
 	bench_traffic_config(&s->a.config,
-	                     s->kind == KIND_FLOOD ? s->n_flows / 4 : s->n_flows * 6 / 5);
+	                     s->kind >= KIND_FLOOD ? s->n_flows / 4 : s->n_flows * 6 / 5);
 	s->a.config.n_workers = s->n_workers;
 	s->a.config.flows *= s->n_workers;
 	s->a.ports.n_workers = s->n_workers;
@@ -149,7 +154,8 @@ static bool pass(struct subject *s, const struct sl_packet_spec *spec, struct sl
 		pkt.len = rte_pktmbuf_data_len(m);
 		memcpy(frame, rte_pktmbuf_mtod(m, void *), pkt.len);
 		rte_pktmbuf_free(m);
-		if (sl_parse(&pkt) >= 0 || pkt.kind != SL_PKT_TCP)
+		if (sl_parse(&pkt) >= 0 ||
+		    (pkt.kind != SL_PKT_TCP && pkt.tuple.proto != IPPROTO_IPIP))
 			continue; // what the main core asks its neighbours
 		*sent = pkt.tuple;
 		return true;
@@ -159,7 +165,7 @@ static bool pass(struct subject *s, const struct sl_packet_spec *spec, struct sl
 
 static void make_flows(struct subject *s)
 {
-	const bool is_dsr = s->traffic.forward == SL_FORWARD_DSR_L2;
+	const bool is_dsr = sl_forward_is_dsr(s->traffic.forward);
 	struct sl_packet_spec spec;
 	struct sl_tuple ignored;
 
@@ -353,13 +359,13 @@ static void take_option(struct subject *s, const char *option)
 
 static void parse_args(struct subject *s, int argc, char **argv)
 {
-	static const char *const forwards[] = {"nat", "fullnat", "dsr-l2"};
-	static const char *const kinds[] = {"established", "connections", "flood"};
+	static const char *const forwards[] = {"nat", "fullnat", "dsr-l2", "dsr-ipip"};
+	static const char *const kinds[] = {"established",  "connections",   "flood",
+	                                    "flood-random", "flood-siphash", "flood-crc"};
 	uint32_t f = 0, k = 0;
 
 	if (argc < 5)
-		bench_die("usage: nat|fullnat|dsr-l2 established|connections|flood FLOWS CAPTURE "
-		          "[OPTION...]");
+		bench_die("usage: nat|fullnat|dsr-l2|dsr-ipip KIND FLOWS CAPTURE [OPTION...]");
 	while (f < RTE_DIM(forwards) && strcmp(argv[1], forwards[f]) != 0)
 		f++;
 	while (k < RTE_DIM(kinds) && strcmp(argv[2], kinds[k]) != 0)
@@ -381,6 +387,36 @@ static void parse_args(struct subject *s, int argc, char **argv)
 		bench_die("FLOWS must be more than 0, and a multiple of 1024 for connections");
 }
 
+// What of a piece of memory the kernel has given pages for.
+static uint64_t resident_bytes(void *mem, size_t n_bytes)
+{
+	const uintptr_t page = (uintptr_t)getpagesize(), first = (uintptr_t)mem & ~(page - 1);
+	const size_t n_pages = ((uintptr_t)mem + n_bytes - first + page - 1) / page;
+	unsigned char *here = calloc(n_pages, 1);
+	uint64_t n = 0;
+
+	if (here == NULL || mincore((void *)first, n_pages * page, here) != 0)
+		bench_die("mincore");
+	for (size_t i = 0; i < n_pages; i++)
+		n += (here[i] & 1) * page;
+	free(here);
+	return n;
+}
+
+static void tell_ready(const struct subject *s)
+{
+	const struct sl_worker *worker = s->a.io.workers[0];
+
+	printf("ready {\"capture_packets\": %u, \"buffer_bytes\": %zu, \"flows\": %lu, "
+	       "\"table_bytes\": %zu, \"table_resident_bytes\": %lu, "
+	       "\"measure_resident_bytes\": %lu}\n",
+	       bench_packets_of(s), MBUF_BYTES + SL_PRIVATE_BYTES,
+	       sl_stat_get(&worker->stats->flows), worker->flow_bytes,
+	       resident_bytes(worker->flow_memory, worker->flow_bytes),
+	       resident_bytes(worker->measure.flows, worker->phase_bytes));
+	fflush(stdout);
+}
+
 int main(int argc, char **argv)
 {
 	struct subject *s = calloc(1, sizeof(*s));
@@ -391,16 +427,11 @@ int main(int argc, char **argv)
 	sem_init(&s->go, 0, 0);
 	parse_args(s, argc, argv);
 	start_appliance(s);
-	if (s->kind != KIND_FLOOD)
+	if (s->kind < KIND_FLOOD)
 		make_flows(s);
 	bench_write_captures(s);
 	open_capture(s);
-	printf("ready {\"capture_packets\": %u, \"buffer_bytes\": %zu, \"flows\": %lu, "
-	       "\"table_bytes_per_flow\": %.1f}\n",
-	       bench_packets_of(s), MBUF_BYTES + SL_PRIVATE_BYTES,
-	       sl_stat_get(&s->a.io.workers[0]->stats->flows),
-	       (double)sl_flow_table_bytes(s->n_flows) / s->n_flows);
-	fflush(stdout);
+	tell_ready(s);
 	while (fgets(line, sizeof(line), stdin) != NULL) {
 		if (strncmp(line, "run ", 4) == 0)
 			run(s, (uint32_t)strtoul(line + 4, NULL, 10));

@@ -10,9 +10,10 @@
 
 #define BENCH_TOGETHER 1024 // connections whose packets are interleaved
 #define BENCH_WORKERS  2
+#define BENCH_SAMPLE   2000000 // packets of a capture at most, over all flows
 
-enum kind { KIND_ESTABLISHED, KIND_CONNECTIONS, KIND_FLOOD };
-enum deal { DEAL_ONE, DEAL_OWN, DEAL_HANDED, DEAL_MIXED }; // which worker receives what
+enum kind { KIND_ESTABLISHED, KIND_CONNECTIONS, KIND_FLOOD }; // and crafted ones from here on
+enum deal { DEAL_ONE, DEAL_OWN, DEAL_HANDED, DEAL_MIXED };    // which worker receives what
 
 struct subject {
 	struct sl_appliance a;

@@ -5,12 +5,17 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 
+#include "flow_private.h"
+
 #define CLIENTS_FIRST   0x14000000u // 20.0.0.0
 #define FLOWS_PER_HOST  16
 #define CLIENT_PORT     10000
 #define BACKEND_PORT    8000        // of the first service
 #define OTHER_PORTS     10000       // further up
 #define BACKENDS_FIRST  11          // 10.0.0.11
+#define FLOOD_FIRST     1000000     // by number, behind those that have flows
+#define FLOOD_HOSTS     0x03ffffffu // mask: 20.0.0.0/6
+#define CRAFTED_BUCKETS 256
 #define PCAP_MAGIC      0xa1b2c3d4u // microsecond time stamps
 #define PCAP_SNAP_BYTES 65535
 #define PCAP_ETHERNET   1
@@ -31,6 +36,7 @@ void bench_traffic_config(struct sl_dpconfig *config, uint64_t n_flows)
 	config->n_workers = 1;
 	config->n_ports = 1;
 	config->flows = n_flows;
+	port->mtu_bytes = SL_MTU_DEFAULT_BYTES;
 	snprintf(port->name, sizeof(port->name), "wire");
 	for (uint32_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
 		port->addresses[port->n_addresses++] = (struct sl_prefix){
@@ -97,7 +103,7 @@ static void fill_pool(struct sl_body_pool *pool, const struct bench_traffic *tra
 			port += OTHER_PORTS;
 		pool->backends[i] = (struct sl_body_backend){
 			names->backends[i],
-			traffic->forward == SL_FORWARD_DSR_L2 ? 0 : (uint16_t)port,
+			sl_forward_is_dsr(traffic->forward) ? 0 : (uint16_t)port,
 			is_spare ? 0 : 1000};
 	}
 }
@@ -176,6 +182,64 @@ struct sl_packet_spec bench_traffic_from_client(const struct bench_traffic *traf
 		memcpy(&spec.src.bytes[12], &host_be, sizeof(host_be));
 	}
 	return fit_to_frame(spec);
+}
+
+// CRC-32 (IEEE 802.3).
+static void crc_table(uint32_t table[256])
+{
+	for (uint32_t i = 0; i < 256; i++) {
+		table[i] = i;
+		for (int bit = 0; bit < 8; bit++)
+			table[i] = table[i] >> 1 ^ (0xedb88320u & (0u - (table[i] & 1)));
+	}
+}
+
+static uint32_t crc32(const uint32_t table[256], const uint8_t *at, size_t n_bytes)
+{
+	uint32_t crc = UINT32_MAX;
+
+	for (size_t i = 0; i < n_bytes; i++)
+		crc = crc >> 8 ^ table[(uint8_t)(crc ^ at[i])];
+	return ~crc;
+}
+
+static bool is_crafted(const struct sl_packet_spec *spec, enum bench_flood flood,
+                       const uint32_t crcs[256])
+{
+	static const struct sl_hash_key guessed = {0, 0};
+	const struct sl_tuple tuple = {.src = spec->src,
+	                               .dst = spec->dst,
+	                               .sport_be = htons(spec->sport),
+	                               .dport_be = htons(spec->dport),
+	                               .proto = spec->proto};
+	const struct flow_key_v4 key = flow_key_v4(&tuple);
+	uint64_t hash = 0; // any will do
+
+	if (flood == BENCH_FLOOD_SIPHASH)
+		hash = sl_siphash13(&guessed, &key, sizeof(key));
+	else if (flood == BENCH_FLOOD_CRC)
+		hash = crc32(crcs, (const uint8_t *)&key, sizeof(key));
+	return hash % CRAFTED_BUCKETS == 0;
+}
+
+struct sl_packet_spec bench_traffic_flood(const struct bench_traffic *traffic,
+                                          enum bench_flood flood, uint64_t *tried)
+{
+	struct sl_packet_spec spec =
+		bench_traffic_from_client(traffic, FLOOD_FIRST + (uint32_t)++ * tried, SL_TCP_SYN);
+	uint32_t crcs[256] = {0};
+
+	if (flood == BENCH_FLOOD_CRC)
+		crc_table(crcs);
+	while (flood != BENCH_FLOOD_HOSTS) {
+		const uint64_t random = sl_mix64(++*tried);
+
+		spec.src = sl_ip_from_v4(htonl(CLIENTS_FIRST + (uint32_t)(random & FLOOD_HOSTS)));
+		spec.sport = (uint16_t)(1024 + (random >> 32) % 64000);
+		if (is_crafted(&spec, flood, crcs))
+			break;
+	}
+	return spec;
 }
 
 struct sl_packet_spec bench_traffic_from_backend(const struct bench_traffic *traffic,

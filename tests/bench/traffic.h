@@ -46,6 +46,20 @@ struct sl_packet_spec bench_traffic_from_client(const struct bench_traffic *traf
 struct sl_packet_spec bench_traffic_from_backend(const struct bench_traffic *traffic,
                                                  const struct sl_tuple *sent, uint8_t tcp_flags);
 
+// SYNs of sources that nobody has seen.
+enum bench_flood {
+	BENCH_FLOOD_HOSTS,  // every port of a few on one host, then the next host
+	BENCH_FLOOD_RANDOM, // any host, any port
+	// What someone can craft who knows all but the key: only sources that a table would keep in
+	// one bucket of 256, if its hash were SipHash-1-3 under the key 0, or a CRC.
+	BENCH_FLOOD_SIPHASH,
+	BENCH_FLOOD_CRC,
+};
+
+// The next one; *tried is 0 at first.
+struct sl_packet_spec bench_traffic_flood(const struct bench_traffic *traffic,
+                                          enum bench_flood flood, uint64_t *tried);
+
 // Every host of the wire: calls learn with the address of each backend and of the gateways.
 typedef void (*bench_host_fn)(void *ctx, const struct sl_ip *ip);
 void bench_traffic_hosts(bench_host_fn learn, void *ctx);

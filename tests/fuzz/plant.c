@@ -129,7 +129,7 @@ enum extra {
 };
 
 // Pool p forwards as p % 3 says, over IPv4 for the first three. Backends and their choice by
-// variant.
+// variant: under fullnat they may be of both families.
 static struct sl_body_pool make_pool(uint32_t p, uint16_t variant, uint8_t extra)
 {
 	static const char *const backends[2][4] = {
@@ -139,10 +139,12 @@ static struct sl_body_pool make_pool(uint32_t p, uint16_t variant, uint8_t extra
 	                            .balance = (uint8_t)((variant + p) % SL_BALANCE_COUNT),
 	                            .limit_flows = variant & 0x100 ? 2 : 0,
 	                            .n_backends = 1 + (variant >> 2) % 4};
+	const bool is_mixed = pool.forward == SL_FORWARD_FULLNAT && (variant & 2);
 
 	for (uint32_t b = 0; b < pool.n_backends; b++)
 		pool.backends[b] = (struct sl_body_backend){
-			.address = backends[p / 3][(b + (variant >> 6)) % 4],
+			.address = backends[is_mixed && b % 2 ? 1 - p / 3 : p / 3]
+					   [(b + (variant >> 6)) % 4],
 			.port = p % 3 == SL_FORWARD_DSR_L2 ? 0 : (uint16_t)(8000 + p),
 			.weight_milli = variant >> (9 + b) & 1 ? 0 : 1000 * (1 + b)};
 	if (pool.forward == SL_FORWARD_DSR_L2 && (extra & EXTRA_TUNNELS))
@@ -188,6 +190,9 @@ static struct sl_wire_header *make_body(const struct plant *plant, uint16_t vari
 		pools[i] = make_pool(p, variant, extra);
 		rows[2 * i] = make_vip(vips[p], 2 * i, extra);
 		rows[2 * i + 1] = make_vip(vips[p], 2 * i + 1, extra);
+		if ((variant & 0x8000) && !sl_forward_is_dsr(pools[i].forward))
+			rows[2 * i].syn_cookies =
+				(uint8_t)(SL_SYN_COOKIES_AUTO + (variant + i) % 2);
 	}
 	return sl_body_config(
 		&(struct sl_body_spec){.generation = plant->epoch,

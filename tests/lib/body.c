@@ -46,6 +46,7 @@ static void fill_pool(struct sl_wire_pool *row, struct sl_wire_backend *backends
 	row->forward = pool->forward;
 	row->balance = pool->balance;
 	row->mtu_guard = pool->mtu_guard;
+	row->client_address = pool->client_address;
 	for (uint32_t i = 0; i < pool->n_backends; i++) {
 		struct sl_wire_backend *be = &backends[first + i];
 
@@ -146,6 +147,7 @@ struct sl_wire_header *sl_body_config(const struct sl_body_spec *spec)
 		                             .proto = vip->proto,
 		                             .affinity = vip->affinity,
 		                             .is_measured = vip->is_measured,
+		                             .syn_cookies = vip->syn_cookies,
 		                             .limit_flows = vip->limit_flows,
 		                             .limit_new_flows_per_s = vip->limit_new_flows_per_s,
 		                             .source_new_flows_per_s = vip->source_new_flows_per_s,

@@ -30,6 +30,7 @@ struct sl_body_pool {
 	struct sl_wire_quic quics[2]; // their pool is filled in
 	uint32_t n_quics;             // server ids of backends are then n, ..., 2, 1
 	uint8_t mtu_guard;
+	uint8_t client_address;
 };
 
 struct sl_body_vip {
@@ -40,6 +41,7 @@ struct sl_body_vip {
 	uint8_t affinity;
 	uint32_t limit_flows, limit_new_flows_per_s, source_new_flows_per_s;
 	bool is_measured;
+	uint8_t syn_cookies;
 	const char *allow, *deny; // one network of each, "10.0.0.0/8", or NULL
 	uint32_t persist_s;
 	uint8_t persist_bits;

@@ -12,6 +12,7 @@
 #include "parse.h"
 #include "random_packet.h"
 #include "sl_check.h"
+#include "syncookie.h"
 #include "toobig.h"
 
 #ifndef SL_PROP_CASES
@@ -129,7 +130,7 @@ static size_t l3_bytes(const uint8_t *frame, size_t l3_off, bool is_arp)
 }
 
 struct tally {
-	uint32_t n_arps, n_nds, n_echoes, n_errors, n_too_bigs;
+	uint32_t n_arps, n_nds, n_echoes, n_errors, n_too_bigs, n_cookies;
 };
 
 // What the makers say to one packet; each has a copy of it, and only one of them speaks of it in
@@ -160,6 +161,16 @@ static void check_answers(uint8_t *frame, size_t n_bytes, struct tally *tally, u
 		REQUIRE(l3_bytes(out, pkt.l3_off, false) == n_out - pkt.l3_off, seed);
 		tally->n_errors++;
 	}
+	if (pkt.kind == SL_PKT_TCP && seed % 2 != 0) {
+		const struct sl_hash_key key = {seed, ~seed};
+
+		if (!sl_syncookie_answer(&pkt, &key, (uint32_t)seed, 1460))
+			return;
+		REQUIRE(l3_bytes(pkt.data, pkt.l3_off, false) <= most, seed);
+		REQUIRE(pkt.len <= n_bytes && sl_packet_csums_are_right(pkt.data, pkt.len), seed);
+		tally->n_cookies++;
+		return;
+	}
 	if (sl_echo_reply(&pkt, our_mac)) {
 		REQUIRE(l3_bytes(pkt.data, pkt.l3_off, false) == most, seed);
 		tally->n_echoes++;
@@ -188,6 +199,7 @@ START_TEST(no_answer_is_longer_than_what_it_answers)
 	ck_assert_uint_gt(tally.n_echoes, SL_PROP_CASES / 100);
 	ck_assert_uint_gt(tally.n_errors, SL_PROP_CASES / 100);
 	ck_assert_uint_gt(tally.n_too_bigs, SL_PROP_CASES / 10000);
+	ck_assert_uint_gt(tally.n_cookies, SL_PROP_CASES / 100);
 }
 END_TEST
 

@@ -164,22 +164,29 @@ static int write_pool(const struct sl_lab *lab, char *text, size_t n_bytes, bool
 {
 	const struct sl_lab_spec *spec = &lab->spec;
 	bool is_to_v6 = is_v6 != spec->is_crossed;
+	bool has_address = is_tcp && spec->client_address != NULL;
 	int n;
 
-	n = snprintf(text, n_bytes, "  %s%d:\n    forward: {mode: %s}\n    balance: %s\n",
-	             is_tcp ? "tcp" : "udp", is_v6 ? 6 : 4, spec->forward, spec->balance);
+	n = snprintf(text, n_bytes, "  %s%d:\n    forward: {mode: %s%s%s}\n    balance: %s\n",
+	             is_tcp ? "tcp" : "udp", is_v6 ? 6 : 4, spec->forward,
+	             has_address ? ", client-address: " : "",
+	             has_address ? spec->client_address : "", spec->balance);
 	if (is_tcp && spec->probes != NULL)
 		n += snprintf(text + n, n_bytes - (size_t)n, "    probes: %s\n", spec->probes);
+	if (spec->pool_keys[!is_tcp] != NULL)
+		n += snprintf(text + n, n_bytes - (size_t)n, "    %s\n", spec->pool_keys[!is_tcp]);
 	n += snprintf(text + n, n_bytes - (size_t)n, "    backends:\n");
 	for (uint32_t s = 0; s < spec->n_servers; s++) {
-		char address[32];
+		char address[32], server_id[24] = "";
 
 		snprintf(address, sizeof(address), is_to_v6 ? "[fd20::%x]" : "10.20.0.%u",
 		         (is_to_v6 ? 0x11 : 11) + s);
+		if (!is_tcp && spec->has_server_ids)
+			snprintf(server_id, sizeof(server_id), ", server-id: %04x", s + 1);
 		n += snprintf(text + n, n_bytes - (size_t)n,
-		              "      - {name: s%u, address: \"%s:%u\", weight: %u}\n", s, address,
+		              "      - {name: s%u, address: \"%s:%u\", weight: %u%s}\n", s, address,
 		              is_tcp ? SL_LAB_TCP_PORT : SL_LAB_UDP_PORT,
-		              spec->weights != NULL ? spec->weights[s] : 100);
+		              spec->weights != NULL ? spec->weights[s] : 100, server_id);
 	}
 	return n;
 }
@@ -195,9 +202,11 @@ void sl_lab_write_pools(const struct sl_lab *lab)
 
 		n += snprintf(text + n, sizeof(text) - (size_t)n,
 		              "  - {name: %s%d, address: \"%s\", ports: [%u], protocol: %s, pool: "
-		              "%s%d}\n",
+		              "%s%d%s%s}\n",
 		              proto, family, family == 6 ? SL_LAB_VIP6 : SL_LAB_VIP4,
-		              i & 1 ? SL_LAB_UDP_PORT : SL_LAB_TCP_PORT, proto, proto, family);
+		              i & 1 ? SL_LAB_UDP_PORT : SL_LAB_TCP_PORT, proto, proto, family,
+		              lab->spec.vip_keys[i] != NULL ? ", " : "",
+		              lab->spec.vip_keys[i] != NULL ? lab->spec.vip_keys[i] : "");
 	}
 	n += snprintf(text + n, sizeof(text) - (size_t)n, "pools:\n");
 	for (int i = 0; i < 4; i++)
@@ -206,7 +215,7 @@ void sl_lab_write_pools(const struct sl_lab *lab)
 	sl_proc_write_file(path, text);
 }
 
-static void start_dataplane(struct sl_lab *lab)
+void sl_lab_start_dataplane(struct sl_lab *lab)
 {
 	char program[256], cli[256], log[96], ns[SL_NET_NAME_BYTES];
 
@@ -300,7 +309,7 @@ void sl_lab_start(struct sl_lab *lab, const struct sl_lab_spec *spec)
 		sl_trunk_start(&lab->trunk);
 	write_dataplane(lab);
 	sl_lab_write_pools(lab);
-	start_dataplane(lab);
+	sl_lab_start_dataplane(lab);
 	sl_lab_start_control(lab);
 	sl_lab_wait_ready(lab);
 }

@@ -39,9 +39,14 @@ struct sl_lab_spec {
 	uint8_t layout;          // enum sl_lab_layout
 	uint8_t n_servers;
 	uint8_t n_workers;
-	uint16_t advertised_mss; // by servers to the client, direct return only; 0 = theirs
-	uint16_t mtu_bytes;      // of every link and port; 0 = 1500
-	bool is_crossed;         // tunnels, fullnat: IPv4 services have IPv6 backends and back
+	uint16_t advertised_mss;    // by servers to the client, direct return only; 0 = theirs
+	uint16_t mtu_bytes;         // of every link and port; 0 = 1500
+	bool is_crossed;            // tunnels, fullnat: IPv4 services have IPv6 backends and back
+	const char *client_address; // of the TCP pools, fullnat only; NULL = none
+	// More keys, in YAML, "limits: {flows: 3}"; NULL = none. Of the VIPs tcp4, udp4, tcp6,
+	// udp6, and of the TCP and the UDP pools.
+	const char *vip_keys[4], *pool_keys[2];
+	bool has_server_ids; // 0001 is s0's, in UDP pools
 };
 
 struct sl_lab {
@@ -60,6 +65,9 @@ void sl_lab_stop(struct sl_lab *lab);
 
 // Echo servers (and the ends of their tunnels) for every service, each naming itself s0, s1, ..
 void sl_lab_start_echoes(struct sl_lab *lab);
+
+// The data plane alone, as after kill -9; returns when it is ready.
+void sl_lab_start_dataplane(struct sl_lab *lab);
 
 // The control process alone, as after kill -9; returns at once.
 void sl_lab_start_control(struct sl_lab *lab);

@@ -30,9 +30,14 @@ ROWS = [
     ("nat 1 M", "nat", "established", 1_000_000, [], False, 0.40),
     ("nat v6 100 k", "nat", "established", 100_000, ["v6"], False, None),
     ("fullnat 100 k", "fullnat", "established", 100_000, [], False, None),
+    ("nat 10 M", "nat", "established", 10_000_000, [], False, None),
     ("dsr-l2 1 M", "dsr-l2", "established", 1_000_000, [], False, 0.45),
+    ("dsr-ipip 1 M", "dsr-ipip", "established", 1_000_000, [], False, 0.45),
     ("connections", "nat", "connections", 65536, [], True, None),
     ("syn flood", "nat", "flood", 1_000_000, [], False, None),
+    ("flood random", "nat", "flood-random", 1_000_000, [], False, None),
+    ("flood siphash", "nat", "flood-siphash", 1_000_000, [], False, None),
+    ("flood crc", "nat", "flood-crc", 1_000_000, [], False, None),
 ]
 
 
@@ -109,6 +114,20 @@ def show(result, reach):
     print(text, flush=True)
 
 
+def compare(rows):
+    """What the issue bounds by another row, and memory; as far as these rows were measured."""
+    cycles = {r["name"]: r["cycles_per_packet"]["median"] for r in rows}
+    for name, base, most in [("nat 10 M", "nat 1 M", 1.6), ("flood siphash", "flood random", 1.5),
+                             ("flood crc", "flood random", 1.5)]:
+        if name in cycles and base in cycles:
+            print(f"{name} / {base}: {cycles[name] / cycles[base]:.2f} of the cycles, at most {most}")
+    for r in rows:
+        if r["flows"] >= 1_000_000:
+            print(f"{r['name']}: memory of {r['flows']} flows: table {r['table_resident_bytes'] / 1e6:.0f} MB resident "
+                  f"({r['table_resident_bytes'] / r['flows']:.0f} bytes a flow) of {r['table_bytes'] / 1e6:.0f} reserved, "
+                  f"measured phases {r['measure_resident_bytes'] / 1e6:.0f} MB")
+
+
 def machine():
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo", encoding="ascii")
                 if line.startswith("model name")), platform.processor())
@@ -148,9 +167,7 @@ def main():
         print("pick at 64 backends, ns: " + ", ".join(f"{k} {v:.1f}" for k, v in report["pick_ns"].items()))
         report["instructions"] = instructions(f"{BUILD}/bench_count")
         print("instructions per packet: " + ", ".join(f"{k} {v:.1f}" for k, v in report["instructions"].items()))
-        bytes_per_flow = [r["table_bytes_per_flow"] for r in report["rows"] if r["flows"] >= 100_000][:1]
-        if bytes_per_flow:
-            print(f"bytes per flow, all in: {bytes_per_flow[0]:.0f}")
+    compare(report["rows"])
     if args.json:
         with open(args.json, "w", encoding="utf-8") as f:
             json.dump(report, f, indent=1)

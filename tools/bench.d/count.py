@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-CASES = ["nat-v4", "nat-v6", "dsr-v4", "stream", "connection"]
+CASES = ["nat-v4", "nat-v6", "dsr-v4", "ipip-v4", "stream", "connection"]
 ALLOWED = 0.02
 
 

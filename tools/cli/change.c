@@ -105,8 +105,7 @@ static void tell_backend(const json_t *json)
 	tell_warnings(json);
 }
 
-// target is POOL/BACKEND; pool gets the first, backend points to the second.
-static int split_target(const char *target, char pool[80], const char **backend)
+int sl_cli_split_target(const char *target, char pool[80], const char **backend)
 {
 	const char *slash = strchr(target, '/');
 
@@ -129,7 +128,7 @@ static int change_backend(const struct sl_cli *cli, const char *target, const ch
 	char pool[80], path[256], *text = json_dumps(body, 0);
 	const char *backend;
 	json_t *json;
-	int rc = split_target(target, pool, &backend);
+	int rc = sl_cli_split_target(target, pool, &backend);
 
 	json_decref(body);
 	if (rc == SL_CLI_OK && text == NULL)
@@ -257,7 +256,7 @@ static int wait_drained(const struct sl_cli *cli, const char *target)
 	char pool[80];
 	double n;
 
-	rc = split_target(target, pool, &backend);
+	rc = sl_cli_split_target(target, pool, &backend);
 	while (rc == SL_CLI_OK) {
 		n = count_flows(cli, pool, backend, &rc);
 		n_empty = n == 0 ? n_empty + 1 : 0;

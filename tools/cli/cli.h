@@ -40,7 +40,7 @@ int sl_cli_request(const struct sl_cli *cli, const char *path, const char *body,
 int sl_cli_request_quietly(const struct sl_cli *cli, const char *path, json_t **answer);
 
 // ---- table.c ----
-#define SL_CLI_MAX_COLUMNS 16
+#define SL_CLI_MAX_COLUMNS 24
 #define SL_CLI_CELL_BYTES  80
 struct sl_cli_table;
 // headers ends with NULL; one that begins with '>' is aligned right (the mark is not shown).
@@ -65,12 +65,26 @@ int sl_cli_apply(const struct sl_cli *cli, int argc, char **argv);
 int sl_cli_vip_list(const struct sl_cli *cli, int argc, char **argv);
 int sl_cli_pool_list(const struct sl_cli *cli, int argc, char **argv);
 int sl_cli_pool_show(const struct sl_cli *cli, int argc, char **argv);
+int sl_cli_backend_why(const struct sl_cli *cli, int argc, char **argv);
 int sl_cli_backend_drain(const struct sl_cli *cli, int argc, char **argv);
 int sl_cli_backend_ready(const struct sl_cli *cli, int argc, char **argv);
 int sl_cli_weight_set(const struct sl_cli *cli, int argc, char **argv);
 int sl_cli_weight_clear(const struct sl_cli *cli, int argc, char **argv);
 int sl_cli_flow_count(const struct sl_cli *cli, int argc, char **argv);
 int sl_cli_drops(const struct sl_cli *cli, int argc, char **argv);
+
+// target is POOL/BACKEND; pool gets the first, backend points to the second. SL_CLI_OK, or told.
+int sl_cli_split_target(const char *target, char pool[80], const char **backend);
+
+// Fetches, and either dumps or draws.
+int sl_cli_show(const struct sl_cli *cli, const char *path, void (*draw)(const json_t *json));
+
+// ---- why.c: what flows showed, for pool show ----
+bool sl_cli_has_latency(const json_t *backends);
+void sl_cli_add_latency(struct sl_cli_table *table, const json_t *backend); // four columns
+void sl_cli_print_steer(const json_t *steer);
+// false: no guard holds it.
+bool sl_cli_guard_in_words(const json_t *backend, char text[SL_CLI_CELL_BYTES]);
 
 long sl_cli_now_ms(void); // CLOCK_MONOTONIC
 void sl_cli_sleep_ms(long ms);

@@ -41,6 +41,8 @@ const struct sl_cli_command sl_cli_commands[] = {
 	{"pool list", "", "pools and how many backends are up", "", 0, sl_cli_pool_list, NULL},
 	{"pool show", "POOL", "backends of a pool: state, weight, why", "", 1, sl_cli_pool_show,
          NULL},
+	{"backend why", "POOL/BACKEND", "what made its weight, and its last changes", "", 1,
+         sl_cli_backend_why, NULL},
 	{"backend drain", "POOL/BACKEND", "take no new flows, keep those there are", "Trw", 1,
          sl_cli_backend_drain, NULL},
 	{"backend ready", "POOL/BACKEND", "take new flows again", "", 1, sl_cli_backend_ready,

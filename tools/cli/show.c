@@ -163,8 +163,7 @@ int sl_cli_status(const struct sl_cli *cli, int argc, char **argv)
 
 // ---- lists ----
 
-// The one place that fetches and either dumps or draws.
-static int show(const struct sl_cli *cli, const char *path, void (*draw)(const json_t *json))
+int sl_cli_show(const struct sl_cli *cli, const char *path, void (*draw)(const json_t *json))
 {
 	json_t *json;
 	int rc = sl_cli_request(cli, path, NULL, &json);
@@ -225,7 +224,7 @@ int sl_cli_vip_list(const struct sl_cli *cli, int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
-	return show(cli, "/api/v1/vips", draw_vips);
+	return sl_cli_show(cli, "/api/v1/vips", draw_vips);
 }
 
 static void draw_pools(const json_t *json)
@@ -254,7 +253,7 @@ int sl_cli_pool_list(const struct sl_cli *cli, int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
-	return show(cli, "/api/v1/pools", draw_pools);
+	return sl_cli_show(cli, "/api/v1/pools", draw_pools);
 }
 
 // Of an operator's word: whose it is, how long it holds, why. false: there is none.
@@ -292,6 +291,8 @@ static void why_of(const json_t *backend, char text[SL_CLI_CELL_BYTES])
 		return;
 	if (strcmp(reason, "ok") != 0)
 		snprintf(text, SL_CLI_CELL_BYTES, "%s", reason);
+	else if (sl_cli_guard_in_words(backend, text))
+		return;
 	else if (sl_cli_number_of(factors, "slow_start") < 1)
 		snprintf(text, SL_CLI_CELL_BYTES, "slow start x%.2f",
 		         sl_cli_number_of(factors, "slow_start"));
@@ -302,8 +303,12 @@ static void why_of(const json_t *backend, char text[SL_CLI_CELL_BYTES])
 		snprintf(text, SL_CLI_CELL_BYTES, "-");
 }
 
+struct columns {
+	bool has_latency, has_ports;
+};
+
 static void draw_backend(struct sl_cli_table *table, const json_t *backend, double most,
-                         bool has_ports)
+                         const struct columns *columns)
 {
 	char why[SL_CLI_CELL_BYTES], bar[32], a[16];
 
@@ -325,31 +330,47 @@ static void draw_backend(struct sl_cli_table *table, const json_t *backend, doub
 	sl_cli_table_add(table, "%.1f", sl_cli_number_of(backend, "new_flows_per_second"));
 	sl_cli_table_add(table, "%sB", count_of(backend, "rx_bytes_total", a));
 	sl_cli_table_add(table, "%sB", count_of(backend, "tx_bytes_total", a));
-	if (has_ports) {
+	if (columns->has_latency)
+		sl_cli_add_latency(table, backend);
+	if (columns->has_ports) {
 		sl_cli_table_add(table, "%.0f", sl_cli_number_of(backend, "local_ports_free"));
 		sl_cli_table_add(table, "%.0f", sl_cli_number_of(backend, "local_ports_free_low"));
 	}
 }
 
+static size_t add_headers(const char *headers[], size_t n, const char *const *more)
+{
+	for (; *more != NULL; more++)
+		headers[n++] = *more;
+	return n;
+}
+
 static void draw_pool(const json_t *pool)
 {
-	const bool has_ports = strcmp(sl_cli_text_of(pool, "forward"), "fullnat") == 0;
-	const char *const headers[] = {"BACKEND", "ADDRESS", ">PORT", "STATE", ">CONF", ">EFF",
-	                               "WEIGHT", ">SHARE", "WHY", ">LATENCY", ">FLOWS", ">NEW/s",
-	                               ">RX", ">TX",
-	                               // local ports left for new flows, and the least there were
-	                               has_ports ? ">PORTS" : NULL, ">LOW", NULL};
+	static const char *const always[] = {"BACKEND", "ADDRESS", ">PORT",  "STATE", ">CONF",
+	                                     ">EFF",    "WEIGHT",  ">SHARE", "WHY",   ">LATENCY",
+	                                     ">FLOWS",  ">NEW/s",  ">RX",    ">TX",   NULL};
+	static const char *const latency[] = {">TTFT p50", ">p99", ">TOKEN p50", ">LOAD", NULL};
+	// local ports left for new flows, and the least there were
+	static const char *const ports[] = {">PORTS", ">LOW", NULL};
 	const json_t *backends = json_object_get(pool, "backends");
+	const struct columns columns = {
+		.has_latency = sl_cli_has_latency(backends),
+		.has_ports = strcmp(sl_cli_text_of(pool, "forward"), "fullnat") == 0,
+	};
+	const char *headers[32];
+	size_t n = 0;
 	struct sl_cli_table *table;
 	double most = 0;
 	json_t *backend;
 	size_t i;
 
-	printf("pool %s  %s  %s  adaptive %s  epoch %.0f  %.0f/%.0f up  panic %s\n",
+	printf("pool %s  %s  client-address %s  %s  adaptive %s  epoch %.0f  %.0f/%.0f up  panic "
+	       "%s\n",
 	       sl_cli_text_of(pool, "name"), sl_cli_text_of(pool, "forward"),
-	       sl_cli_text_of(pool, "balance"), sl_cli_text_of(pool, "adaptive"),
-	       sl_cli_number_of(pool, "epoch"), sl_cli_number_of(pool, "backends_up"),
-	       sl_cli_number_of(pool, "backends_total"),
+	       sl_cli_text_of(pool, "client_address"), sl_cli_text_of(pool, "balance"),
+	       sl_cli_text_of(pool, "adaptive"), sl_cli_number_of(pool, "epoch"),
+	       sl_cli_number_of(pool, "backends_up"), sl_cli_number_of(pool, "backends_total"),
 	       json_is_true(json_object_get(pool, "in_panic")) ? "yes" : "no");
 	json_array_foreach(backends, i, backend)
 	{
@@ -357,8 +378,15 @@ static void draw_pool(const json_t *pool)
 
 		most = weight > most ? weight : most;
 	}
+	sl_cli_print_steer(json_object_get(pool, "steer"));
+	n = add_headers(headers, n, always);
+	if (columns.has_latency)
+		n = add_headers(headers, n, latency);
+	if (columns.has_ports)
+		n = add_headers(headers, n, ports);
+	headers[n] = NULL;
 	table = sl_cli_table_new(headers);
-	json_array_foreach(backends, i, backend) draw_backend(table, backend, most, has_ports);
+	json_array_foreach(backends, i, backend) draw_backend(table, backend, most, &columns);
 	sl_cli_table_print_and_free(table);
 }
 
@@ -370,7 +398,7 @@ int sl_cli_pool_show(const struct sl_cli *cli, int argc, char **argv)
 	if (!sl_cli_is_name(argv[0]))
 		return SL_CLI_USAGE;
 	snprintf(path, sizeof(path), "/api/v1/pools/%s", argv[0]);
-	return show(cli, path, draw_pool);
+	return sl_cli_show(cli, path, draw_pool);
 }
 
 static void draw_persistence(const json_t *json)
@@ -409,5 +437,5 @@ int sl_cli_flow_count(const struct sl_cli *cli, int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
-	return show(cli, "/api/v1/flows/count", draw_flows);
+	return sl_cli_show(cli, "/api/v1/flows/count", draw_flows);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parts of a replay: packets and clock (replay.c), configuration (replay_config.c), what the
-// main core does (replay_slow.c), checks (replay_sound.c).
+// The parts of a replay: packets and clock (replay.c), workers (replay_worker.c), configuration
+// (replay_config.c), what the main core does (replay_slow.c), checks (replay_sound.c).
 #ifndef SLUICE_REPLAY_PRIVATE_H
 #define SLUICE_REPLAY_PRIVATE_H
 
@@ -71,6 +71,13 @@ struct sl_replay {
 	sl_replay_told_fn told;
 	void *told_ctx;
 };
+
+// 64-byte lines of zeros, to be freed; NULL without memory.
+void *replay_zeroed_lines(size_t n_bytes);
+
+// Puts it into rp->workers[index]. 0 or -errno.
+int replay_worker_new(struct sl_replay *rp, uint32_t index, uint64_t seed);
+void replay_worker_free(struct replay_worker *w);
 
 void replay_settle(struct sl_replay *rp, struct sl_replay_record *record, enum sl_replay_end end);
 void replay_drop(struct sl_replay *rp, struct sl_replay_record *record, enum sl_drop why);

@@ -37,6 +37,11 @@
 	X(vlan_v6, "pools", "vlans")                                                               \
 	X(times, "pools", "dataplane")                                                             \
 	X(local, "pools", "dataplane")                                                             \
-	X(neighbours, "neigh", "dataplane")
+	X(neighbours, "neigh", "dataplane")                                                        \
+	X(proxy_v4, "told", "dataplane")                                                           \
+	X(proxy_v6, "told", "dataplane")                                                           \
+	X(proxy_long, "told", "dataplane")                                                         \
+	X(toa_v4, "told", "dataplane")                                                             \
+	X(toa_v6, "told", "dataplane")
 
 #endif

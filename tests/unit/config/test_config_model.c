@@ -213,16 +213,59 @@ static const struct {
          offsetof(struct sl_model_pool, mtu_guard), SL_MTU_GUARD_CLAMP_MSS},
 	{"forward: { mode: dsr-ipip, mtu-guard: too-big }",
          offsetof(struct sl_model_pool, mtu_guard), SL_MTU_GUARD_TOO_BIG},
+	{"forward: { mode: fullnat }", offsetof(struct sl_model_pool, client_address),
+         SL_CLIENT_ADDRESS_NONE},
+	{"forward: { mode: fullnat, client-address: none }",
+         offsetof(struct sl_model_pool, client_address), SL_CLIENT_ADDRESS_NONE},
+	{"forward: { mode: fullnat, client-address: proxy-v2 }",
+         offsetof(struct sl_model_pool, client_address), SL_CLIENT_ADDRESS_PROXY_V2},
+	{"forward: { mode: fullnat, client-address: toa }",
+         offsetof(struct sl_model_pool, client_address), SL_CLIENT_ADDRESS_TOA},
 	{"balance: weighted", offsetof(struct sl_model_pool, balance), SL_BALANCE_WEIGHTED},
 	{"balance: least-connections", offsetof(struct sl_model_pool, balance),
          SL_BALANCE_LEAST_CONNECTIONS},
 	{"balance: maglev", offsetof(struct sl_model_pool, balance), SL_BALANCE_MAGLEV},
+	{"balance: adaptive", offsetof(struct sl_model_pool, balance), SL_BALANCE_ADAPTIVE},
+	{"balance: adaptive", offsetof(struct sl_model_pool, adaptive), SL_ADAPTIVE_ENFORCE},
+	{"balance: adaptive\n    adaptive: { mode: off }", offsetof(struct sl_model_pool, adaptive),
+         SL_ADAPTIVE_OFF},
+	{"balance: adaptive\n    adaptive: { mode: shadow }",
+         offsetof(struct sl_model_pool, adaptive), SL_ADAPTIVE_SHADOW},
+	{"adaptive: { mode: enforce }", offsetof(struct sl_model_pool, adaptive),
+         SL_ADAPTIVE_ENFORCE},
 	{"adaptive: { mode: off }", offsetof(struct sl_model_pool, adaptive), SL_ADAPTIVE_OFF},
 	{"adaptive: { mode: shadow, probe: a }", offsetof(struct sl_model_pool, adaptive),
          SL_ADAPTIVE_SHADOW},
 	{"adaptive: { mode: enforce, probe: a }", offsetof(struct sl_model_pool, adaptive),
          SL_ADAPTIVE_ENFORCE},
 };
+
+// Probes of the port that clients are sent to are to look like clients.
+static const struct {
+	const char *forward, *probe;
+	bool has_header;
+} probe_cases[] = {
+	{"fullnat, client-address: proxy-v2", "type: http", true},
+	{"fullnat, client-address: proxy-v2", "type: http, port: 9000", false},
+	{"fullnat, client-address: toa", "type: http", false},
+	{"nat", "type: http", false},
+};
+
+START_TEST(probes_have_a_proxy_header_where_clients_do)
+{
+	char text[512];
+	struct sl_model *m;
+
+	snprintf(text, sizeof(text),
+	         "version: 1\nvips: [{ name: v, address: 203.0.113.1, ports: [80], pool: p }]\n"
+	         "pools: { p: { forward: { mode: %s }, probes: { a: { %s } },"
+	         " backends: [{ name: x, address: 10.0.0.1:80 }] } }\n",
+	         probe_cases[_i].forward, probe_cases[_i].probe);
+	m = test_pools_model(text);
+	ck_assert(m->probes[0].has_proxy_header == probe_cases[_i].has_header);
+	sl_model_free(m);
+}
+END_TEST
 
 START_TEST(words_become_their_enum_values)
 {
@@ -238,6 +281,33 @@ START_TEST(words_become_their_enum_values)
 	ck_assert_uint_eq(*((const uint8_t *)&m->pools[0] + word_cases[_i].offset),
 	                  word_cases[_i].value);
 	ck_assert_uint_eq(m->backends[0].state, SL_ADMIN_MAINT);
+	sl_model_free(m);
+}
+END_TEST
+
+static const struct {
+	const char *adaptive;
+	uint32_t latency_probe, ttft_objective_ms;
+} objective_cases[] = {
+	{"", UINT32_MAX, 2000},
+	{"adaptive: { mode: enforce }", UINT32_MAX, 2000},
+	{"adaptive: { mode: shadow, ttft-objective: 750ms }", UINT32_MAX, 750},
+	{"adaptive: { mode: enforce, probe: b }", 1, 2000},
+};
+
+START_TEST(without_a_probe_latency_is_that_of_flows_and_has_an_objective)
+{
+	char text[512];
+	struct sl_model *m;
+
+	snprintf(text, sizeof(text),
+	         "version: 1\n" VIP(
+			 "") "pools:\n  p:\n    probes: { a: { type: tcp }, b: { type: tcp } }\n"
+	                     "    %s\n    backends: [{ name: x, address: 10.0.0.1:443 }]\n",
+	         objective_cases[_i].adaptive);
+	m = test_pools_model(text);
+	ck_assert_uint_eq(m->pools[0].latency_probe, objective_cases[_i].latency_probe);
+	ck_assert_uint_eq(m->pools[0].ttft_objective_ms, objective_cases[_i].ttft_objective_ms);
 	sl_model_free(m);
 }
 END_TEST
@@ -329,6 +399,10 @@ int main(void)
 	tcase_add_test(tc, defaults_reach_what_does_not_set_its_own);
 	tcase_add_loop_test(tc, words_become_their_enum_values, 0,
 	                    sizeof(word_cases) / sizeof(word_cases[0]));
+	tcase_add_loop_test(tc, without_a_probe_latency_is_that_of_flows_and_has_an_objective, 0,
+	                    sizeof(objective_cases) / sizeof(objective_cases[0]));
+	tcase_add_loop_test(tc, probes_have_a_proxy_header_where_clients_do, 0,
+	                    sizeof(probe_cases) / sizeof(probe_cases[0]));
 	tcase_add_loop_test(tc, dsr_backends_keep_the_port_of_their_vip, 0,
 	                    sizeof(dsr_cases) / sizeof(dsr_cases[0]));
 	tcase_add_test(tc, tunnels_and_fullnat_lead_to_backends_of_the_other_family);

@@ -124,7 +124,7 @@ START_TEST(each_port_range_is_one_vip_row)
 		ck_assert_uint_eq(row->n_prefixes, i < 2 ? 2 : 0);
 		ck_assert_uint_eq(row->persist_s, i < 2 ? 600 : 0);
 		ck_assert_uint_eq(row->persist_bits, i < 2 ? 24 : 0);
-		ck_assert_uint_eq(row->zero2, 0);
+		ck_assert_uint_eq(row->syn_cookies, SL_SYN_COOKIES_OFF);
 	}
 	fixture_free(&f);
 }

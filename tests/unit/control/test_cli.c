@@ -108,6 +108,8 @@ static const struct {
 	{"flow count", 0, "0 flows in all, room for 2000"},
 	{"drops", 0, "0 packets dropped in all"},
 	{"apply", 0, "every worker uses epoch"},
+	{"backend why llama/gpu-1", 0, "weight 100.0 = configured 100 x latency 1.00 x guard 1.00"},
+	{"backend why gpu-1", 2, ""},
 	{"backend drain llama/gpu-1", 0, "llama/gpu-1: drain, weight 0.0"},
 	{"backend ready llama/gpu-1", 0, "llama/gpu-1: unknown, weight 100.0"},
 	{"weight set llama/gpu-1 7", 0, "weight 7.0 (configured 100)"},

@@ -19,6 +19,7 @@
 #define LAB_FLOWS    1024
 #define LAB_BACKENDS 64
 #define LAB_VIPS     16
+#define LAB_HEADROOM 128  // as DPDK's buffers have
 #define LAB_CLIENTS  1024 // remembered
 
 enum { LAB_FRONT, LAB_BACK, LAB_PORTS };
@@ -51,8 +52,9 @@ struct lab {
 	struct sl_limits *limits;
 	struct sl_persist *persist;
 	struct sl_snapshot *snap;
-	uint8_t frame[SL_PACKET_MAX_BYTES]; // of the packet that was sent last
+	uint8_t frame[LAB_HEADROOM + SL_PACKET_MAX_BYTES]; // of the packet that was sent last
 	struct sl_pkt pkt;
+	uint16_t headroom; // of packets; LAB_HEADROOM unless a test wants less
 };
 
 static inline struct sl_prefix lab_prefix(const char *address, uint8_t bits)
@@ -151,6 +153,7 @@ static inline struct lab *lab_new(uint32_t n_workers)
 	struct lab *lab = calloc(1, sizeof(*lab));
 
 	lab->n_workers = n_workers;
+	lab->headroom = LAB_HEADROOM;
 	lab->now_ns = 1000 * SL_FLOW_TICK_NS;
 	lab->rows = calloc(SL_NEIGH_MAX, sizeof(*lab->rows));
 	lab->index = calloc(SL_NEIGH_INDEX_SLOTS, sizeof(*lab->index));
@@ -196,6 +199,7 @@ static inline void lab_configure_at(struct lab *lab, const struct sl_body_spec *
 	                            .backend_generations = generations,
 	                            .vip_slots = slots,
 	                            .next_hops = hops,
+	                            .routes = &lab->routes,
 	                            .epoch = spec->epoch,
 	                            .maglev_key = {3, 4}};
 
@@ -220,7 +224,7 @@ static inline void lab_configure(struct lab *lab, const struct sl_body_spec *spe
 }
 
 // One packet through the worker that receives it and the one that owns it; the decision is in
-// lab->pkt, the bytes in lab->frame. Returns the verdict.
+// lab->pkt, which points at the bytes. Returns the verdict.
 static inline enum sl_verdict lab_send(struct lab *lab, uint16_t port,
                                        const struct sl_packet_spec *spec)
 {
@@ -230,8 +234,9 @@ static inline enum sl_verdict lab_send(struct lab *lab, uint16_t port,
 
 	memcpy(to_us.dst_mac, lab_port_macs[port], 6);
 	memset(pkt, 0, sizeof(*pkt));
-	pkt->data = lab->frame;
-	pkt->len = (uint32_t)sl_packet_build(lab->frame, sizeof(lab->frame), &to_us);
+	pkt->data = lab->frame + LAB_HEADROOM;
+	pkt->headroom = lab->headroom;
+	pkt->len = (uint32_t)sl_packet_build(pkt->data, SL_PACKET_MAX_BYTES, &to_us);
 	pkt->in_port = port;
 	sl_forward_classify(&lab->workers[receiver]->fw, pkt);
 	if (pkt->verdict == SL_VERDICT_HANDOFF)

@@ -19,7 +19,7 @@ static struct sl_body_pool pool_of(uint8_t forward, uint8_t balance)
 
 static struct lab *lab_with(uint32_t n_workers, const struct sl_body_pool *pool)
 {
-	static const struct sl_body_vip vip = {VIP, 443, 443, IPPROTO_TCP, 0};
+	static const struct sl_body_vip vip = {VIP, 443, 443, IPPROTO_TCP, 0, .is_measured = true};
 	struct lab *lab = lab_new(n_workers);
 
 	lab_configure(lab, &(struct sl_body_spec){1, 1, &vip, 1, pool, 1});
@@ -118,6 +118,7 @@ START_TEST(flows_up_to_the_limit_of_every_backend_and_not_one_more)
 	pool.limit_flows = 3;
 	lab = lab_with(1, &pool);
 	lab->workers[0]->others_load[0] = 1; // another worker has one on the first
+	lab->workers[0]->others_units[0] = SL_PHASE_UNIT;
 	for (uint16_t i = 0; i < 5; i++) {
 		in = lab_packet(CLIENT, VIP, (uint16_t)(40000 + i), 443);
 		ck_assert_int_eq(lab_send(lab, LAB_FRONT, &in), SL_VERDICT_SEND);

@@ -26,9 +26,9 @@ START_TEST(a_syn_asked_again_leaves_a_backend_that_takes_no_flows_any_more)
 
 	lab_configure(lab, &spec);
 	ck_assert_int_eq(lab_send(lab, LAB_FRONT, &in), SL_VERDICT_SEND);
-	first = lab->frame[5];
+	first = lab->pkt.data[5];
 	ck_assert_int_eq(lab_send(lab, LAB_FRONT, &in), SL_VERDICT_SEND);
-	ck_assert_uint_eq(lab->frame[5], first); // alive: a retransmission stays
+	ck_assert_uint_eq(lab->pkt.data[5], first); // alive: a retransmission stays
 	if (_i % 2 == 0) {
 		pool.backends[first == 11 ? 0 : 1].weight_milli = 0; // its probe failed
 		lab_configure(lab, &spec);
@@ -38,7 +38,7 @@ START_TEST(a_syn_asked_again_leaves_a_backend_that_takes_no_flows_any_more)
 		lab_configure_at(lab, &spec, 2);
 	}
 	ck_assert_int_eq(lab_send(lab, LAB_FRONT, &in), SL_VERDICT_SEND);
-	second = lab->frame[5];
+	second = lab->pkt.data[5];
 	ck_assert_uint_ne(second, first);
 	ck_assert_uint_eq(lab_flows(lab), 1);
 	lab_free(lab);

@@ -161,10 +161,10 @@ START_TEST(under_nat_the_way_there_and_back_is_translated_byte_for_byte)
 	out.dport = 8000;
 	out.ttl = 63;
 	memcpy(out.src_mac, lab_port_macs[LAB_BACK], 6);
-	memcpy(out.dst_mac, s.lab->frame, 6);
+	memcpy(out.dst_mac, s.lab->pkt.data, 6);
 	n_want = sl_packet_build(want, sizeof(want), &out);
 	ck_assert_uint_eq(s.lab->pkt.len, n_want);
-	ck_assert_mem_eq(s.lab->frame, want, n_want);
+	ck_assert_mem_eq(s.lab->pkt.data, want, n_want);
 
 	back = lab_answer(s.lab, SL_TCP_SYN | SL_TCP_ACK);
 	ck_assert_int_eq(lab_send(s.lab, LAB_BACK, &back), SL_VERDICT_SEND);
@@ -173,10 +173,10 @@ START_TEST(under_nat_the_way_there_and_back_is_translated_byte_for_byte)
 	back.sport = 443;
 	back.ttl = 63;
 	memcpy(back.src_mac, lab_port_macs[LAB_FRONT], 6);
-	memcpy(back.dst_mac, s.lab->frame, 6);
+	memcpy(back.dst_mac, s.lab->pkt.data, 6);
 	n_want = sl_packet_build(want, sizeof(want), &back);
 	ck_assert_uint_eq(s.lab->pkt.len, n_want);
-	ck_assert_mem_eq(s.lab->frame, want, n_want);
+	ck_assert_mem_eq(s.lab->pkt.data, want, n_want);
 	ck_assert_uint_eq(stateless_pkts(&s), 2);
 	lab_free(s.lab);
 }

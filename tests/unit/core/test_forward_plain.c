@@ -13,12 +13,19 @@ static const struct {
 	{"2001:db8:7::7", "2001:db8:ff::10", "2001:db8:2::11"},
 	{"192.0.2.77", "203.0.113.10", "10.0.0.11"}, // a client on our network: a hop of its own
 	{"2001:db8:1::77", "2001:db8:ff::10", "2001:db8:2::11"},
+	// Only through tunnels, like a header that does not fit before the packet.
+	{"198.51.100.7", "203.0.113.10", "2001:db8:2::11"},
+	{"2001:db8:7::7", "2001:db8:ff::10", "10.0.0.11"},
 };
 
 // Of the loop number: world, then mode, then protocol, then what is odd about the next hop.
-#define N_WORLDS 4
-#define N_MODES  3
-#define N_CASES  (N_WORLDS * N_MODES * 2 * 3)
+#define N_WORLDS        4
+#define N_MODES         3
+#define N_CASES         (N_WORLDS * N_MODES * 2 * 3)
+#define N_TUNNEL_WORLDS 6
+#define N_TUNNELS       2
+#define N_TUNNEL_CASES  (N_TUNNEL_WORLDS * N_TUNNELS * 2 * 3)
+#define IPV4_DF         0x4000
 enum { HOP_KNOWN, HOP_UNKNOWN, HOP_OF_ANOTHER };
 
 static struct lab *lab_of(uint32_t world, uint8_t forward, uint8_t proto)
@@ -47,8 +54,9 @@ static enum sl_verdict send_long(struct lab *lab, uint16_t port, const struct sl
 
 	memcpy(to_us.dst_mac, lab_port_macs[port], 6);
 	memset(pkt, 0, sizeof(*pkt));
-	pkt->data = lab->frame;
-	pkt->len = (uint32_t)sl_packet_build(lab->frame, sizeof(lab->frame), &to_us);
+	pkt->data = lab->frame + LAB_HEADROOM;
+	pkt->headroom = lab->headroom;
+	pkt->len = (uint32_t)sl_packet_build(pkt->data, SL_PACKET_MAX_BYTES, &to_us);
 	pkt->in_port = port;
 	sl_forward_classify(fw, pkt);
 	ck_assert_int_eq(pkt->verdict, SL_VERDICT_DECIDE);
@@ -63,9 +71,13 @@ static void check_same(const struct lab *a, const struct lab *b)
 {
 	ck_assert_int_eq(a->pkt.verdict, b->pkt.verdict);
 	ck_assert_uint_eq(a->pkt.len, b->pkt.len);
-	ck_assert_mem_eq(a->frame, b->frame, a->pkt.len);
+	ck_assert_mem_eq(a->pkt.data, b->pkt.data, a->pkt.len);
 	ck_assert_mem_eq(&a->pkt.tuple, &b->pkt.tuple, sizeof(a->pkt.tuple));
 	ck_assert_uint_eq(a->pkt.ttl, b->pkt.ttl);
+	ck_assert_uint_eq(a->pkt.headroom, b->pkt.headroom);
+	ck_assert_uint_eq(a->pkt.l3_off, b->pkt.l3_off);
+	ck_assert_uint_eq(a->pkt.l4_off, b->pkt.l4_off);
+	ck_assert_uint_eq(a->pkt.payload_off, b->pkt.payload_off);
 	ck_assert_uint_eq(a->pkt.out_port, b->pkt.out_port);
 	if (a->pkt.verdict == SL_VERDICT_RESOLVE)
 		ck_assert_mem_eq(&a->pkt.hop, &b->pkt.hop, sizeof(a->pkt.hop));
@@ -146,12 +158,55 @@ START_TEST(the_shortest_way_does_what_the_long_way_does)
 }
 END_TEST
 
+// Of any class, with and without DF, some too long for the tunnel and some for the buffer.
+START_TEST(the_shortest_way_through_a_tunnel_does_what_the_long_way_does)
+{
+	static const uint8_t modes[N_TUNNELS] = {SL_FORWARD_DSR_IPIP, SL_FORWARD_DSR_GUE};
+	const uint32_t world = (uint32_t)_i % N_TUNNEL_WORLDS;
+	const uint8_t forward = modes[_i / N_TUNNEL_WORLDS % N_TUNNELS];
+	const uint8_t proto = _i / N_TUNNEL_WORLDS / N_TUNNELS % 2 ? IPPROTO_UDP : IPPROTO_TCP;
+	struct lab *labs[2] = {lab_of(world, forward, proto), lab_of(world, forward, proto)};
+	struct sl_packet_spec from_client =
+		lab_packet(worlds[world].client, worlds[world].vip, 40000, 443);
+	struct sl_packet_spec ignored;
+
+	from_client.proto = proto;
+	open_flow(labs, true, &from_client, &ignored);
+	for (int l = 0; l < 2; l++)
+		spoil_hops(labs[l], _i / N_TUNNEL_WORLDS / N_TUNNELS / 2);
+	for (uint32_t round = 0; round < 4 * N_ROUNDS; round++) {
+		const uint64_t random = sl_mix64(round + 1000 * (uint32_t)_i + 1);
+
+		from_client.tcp_seq = (uint32_t)(random >> 32);
+		from_client.ttl = (uint8_t)(1 + random % 8);
+		from_client.dscp_ecn = (uint8_t)(random >> 8);
+		from_client.frag = sl_ip_is_v4(&from_client.dst) && (random & 8) ? IPV4_DF : 0;
+		from_client.payload_bytes =
+			(uint16_t)((random >> 16) % 8 < 4 ? 1 + (random >> 20) % 200
+		                                          : 1370 + (random >> 20) % 90);
+		from_client.padding_bytes = (uint16_t)(random >> 40 & 7);
+		for (int l = 0; l < 2; l++) {
+			labs[l]->headroom = (uint16_t)((random >> 4) % 8 == 0 ? (random >> 32) % 64
+			                                                      : LAB_HEADROOM);
+			labs[l]->workers[0]->fw.now += (random >> 5) & 1;
+		}
+		lab_send(labs[0], LAB_FRONT, &from_client);
+		send_long(labs[1], LAB_FRONT, &from_client);
+		check_same(labs[0], labs[1]);
+	}
+	lab_free(labs[0]);
+	lab_free(labs[1]);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("forward_plain");
 	TCase *tc = tcase_create("plain");
 
 	tcase_add_loop_test(tc, the_shortest_way_does_what_the_long_way_does, 0, N_CASES);
+	tcase_add_loop_test(tc, the_shortest_way_through_a_tunnel_does_what_the_long_way_does, 0,
+	                    N_TUNNEL_CASES);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);
 }

@@ -299,6 +299,26 @@ START_TEST(no_more_pools_than_there_is_room_for)
 }
 END_TEST
 
+START_TEST(a_holder_knows_its_pool_and_how_long_its_port_is_to_rest)
+{
+	struct sl_localport_params params = sl_localport_params_of(100, 16, 1, 1);
+	struct sl_localports *lp = ports_new(&params);
+	bool is_short_rest;
+
+	for (uint32_t i = 0; i < 100; i++)
+		sl_localport_hold(lp, i, 31 - i % 32);
+	sl_localport_forget(lp, 7);
+	for (uint32_t i = 0; i < 100; i++) {
+		ck_assert_uint_eq(sl_localport_held(lp, i, &is_short_rest), 31 - i % 32);
+		ck_assert_int_eq(is_short_rest, i == 7);
+	}
+	sl_localport_hold(lp, 7, 1); // another flow
+	sl_localport_held(lp, 7, &is_short_rest);
+	ck_assert(!is_short_rest);
+	free(lp);
+}
+END_TEST
+
 START_TEST(impossible_parameters_make_nothing)
 {
 	struct sl_localport_params params = {.n_pools = 1, .n_chunks = 4, .lanes = 1};
@@ -309,6 +329,9 @@ START_TEST(impossible_parameters_make_nothing)
 	ck_assert_ptr_null(sl_localport_init(mem + 8, n_bytes, &params));
 	ck_assert_ptr_null(sl_localport_init(mem, n_bytes - 1, &params));
 	ck_assert_ptr_null(sl_localport_init(NULL, n_bytes, &params));
+	params.n_pools = 0x8001;
+	ck_assert_ptr_null(sl_localport_init(mem, SIZE_MAX, &params));
+	params.n_pools = 1;
 	params.lanes = 0;
 	ck_assert_ptr_null(sl_localport_init(mem, n_bytes, &params));
 	free(mem);
@@ -329,6 +352,7 @@ int main(void)
 	tcase_add_test(tc, pools_start_elsewhere_each_time_and_for_each_backend);
 	tcase_add_test(tc, ports_beyond_what_the_arena_can_keep_are_refused_and_none_is_lost);
 	tcase_add_test(tc, no_more_pools_than_there_is_room_for);
+	tcase_add_test(tc, a_holder_knows_its_pool_and_how_long_its_port_is_to_rest);
 	tcase_add_test(tc, impossible_parameters_make_nothing);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);

@@ -124,6 +124,38 @@ START_TEST(a_wrong_checksum_stays_wrong)
 }
 END_TEST
 
+static const struct {
+	const char *name;
+	uint16_t mss, n_bytes, want;
+} takes[] = {
+	{"a header's length", 1460, 28, 1432},
+	{"to the last byte", 29, 28, 1},
+	{"not to nothing", 28, 28, 28},
+	{"not below", 0, 28, 0},
+	{"of the most there is", 65535, 52, 65483},
+};
+
+START_TEST(a_syn_announces_less_by_what_is_taken)
+{
+	struct sl_packet_spec spec = spec_of(0, _i % 2);
+	const int row = _i / 2;
+	const uint8_t before[8] = {1, MSS(takes[row].mss), 1, 1, 1};
+	const uint8_t after[8] = {1, MSS(takes[row].want), 1, 1, 1};
+	uint8_t frame[SL_PACKET_MAX_BYTES], want[SL_PACKET_MAX_BYTES];
+	struct sl_pkt pkt = {.data = frame};
+
+	spec.tcp_options = before;
+	spec.tcp_options_bytes = sizeof(before);
+	pkt.len = (uint32_t)sl_packet_build(frame, sizeof(frame), &spec);
+	ck_assert_int_eq(sl_parse(&pkt), -1);
+	spec.tcp_options = after;
+	sl_packet_build(want, sizeof(want), &spec);
+	ck_assert_msg(sl_mss_take(&pkt, takes[row].n_bytes) == (takes[row].mss != takes[row].want),
+	              "%s", takes[row].name);
+	ck_assert_msg(memcmp(frame, want, pkt.len) == 0, "%s", takes[row].name);
+}
+END_TEST
+
 START_TEST(udp_is_left_alone)
 {
 	struct sl_packet_spec spec = spec_of(0, false);
@@ -149,6 +181,7 @@ int main(void)
 	tcase_add_loop_test(tc, a_syn_is_lowered_to_the_limit_and_nothing_else_changes, 0,
 	                    2 * COUNT(rows));
 	tcase_add_test(tc, a_wrong_checksum_stays_wrong);
+	tcase_add_loop_test(tc, a_syn_announces_less_by_what_is_taken, 0, 2 * COUNT(takes));
 	tcase_add_test(tc, udp_is_left_alone);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);

@@ -16,6 +16,7 @@
 #define NEW      SL_FLOW_NEW
 #define ANSWERED SL_FLOW_ANSWERED
 #define PICKED   SL_FLOW_PICKED
+#define PROVEN   SL_FLOW_PROVEN
 #define REFUSED  SL_FLOW_REFUSED
 #define OPEN     SL_FLOW_OPEN
 #define FIN_C2S  SL_FLOW_FIN_C2S
@@ -209,6 +210,7 @@ static const struct rule nothing[] = {
 	[NEW] = {NEW, ANSWERED, NEW},
 	[ANSWERED] = {ANSWERED, ANSWERED, ANSWERED},
 	[PICKED] = {PICKED, OPEN, PICKED},
+	[PROVEN] = {PROVEN, PROVEN, PROVEN},
 	[REFUSED] = {REFUSED, REFUSED, REFUSED},
 	[OPEN] = {OPEN, OPEN, OPEN},
 	[FIN_C2S] = {FIN_C2S, FIN_C2S, FIN_C2S},
@@ -220,6 +222,7 @@ static const struct rule acks[] = {
 	[NEW] = {NEW, ANSWERED, OPEN},
 	[ANSWERED] = {OPEN, ANSWERED, OPEN},
 	[PICKED] = {PICKED, OPEN, OPEN},
+	[PROVEN] = {PROVEN, PROVEN, PROVEN},
 	[REFUSED] = {ANSWERED, ANSWERED, ANSWERED},
 	[OPEN] = {OPEN, OPEN, OPEN},
 	[FIN_C2S] = {FIN_C2S, FIN_C2S, FIN_C2S},
@@ -229,16 +232,21 @@ static const struct rule acks[] = {
 };
 static const struct rule fins[] = {
 	[NEW] = {NEW, FIN_S2C, FIN_C2S},         [ANSWERED] = {FIN_C2S, FIN_S2C, FIN_C2S},
-	[PICKED] = {PICKED, FIN_S2C, FIN_C2S},   [REFUSED] = {REFUSED, FIN_S2C, REFUSED},
-	[OPEN] = {FIN_C2S, FIN_S2C, FIN_C2S},    [FIN_C2S] = {FIN_C2S, CLOSING, FIN_C2S},
-	[FIN_S2C] = {CLOSING, FIN_S2C, CLOSING}, [CLOSING] = {CLOSING, CLOSING, CLOSING},
-	[RESET] = {FIN_C2S, FIN_S2C, FIN_C2S},
+	[PICKED] = {PICKED, FIN_S2C, FIN_C2S},   [PROVEN] = {PROVEN, PROVEN, PROVEN},
+	[REFUSED] = {REFUSED, FIN_S2C, REFUSED}, [OPEN] = {FIN_C2S, FIN_S2C, FIN_C2S},
+	[FIN_C2S] = {FIN_C2S, CLOSING, FIN_C2S}, [FIN_S2C] = {CLOSING, FIN_S2C, CLOSING},
+	[CLOSING] = {CLOSING, CLOSING, CLOSING}, [RESET] = {FIN_C2S, FIN_S2C, FIN_C2S},
 };
 static const struct rule rsts[] = {
-	[NEW] = {NEW, REFUSED, NEW},          [ANSWERED] = {REFUSED, REFUSED, REFUSED},
-	[PICKED] = {PICKED, REFUSED, PICKED}, [REFUSED] = {REFUSED, REFUSED, REFUSED},
-	[OPEN] = {RESET, RESET, RESET},       [FIN_C2S] = {RESET, RESET, RESET},
-	[FIN_S2C] = {RESET, RESET, RESET},    [CLOSING] = {CLOSING, CLOSING, CLOSING},
+	[NEW] = {NEW, REFUSED, NEW},
+	[ANSWERED] = {REFUSED, REFUSED, REFUSED},
+	[PICKED] = {PICKED, REFUSED, PICKED},
+	[PROVEN] = {PROVEN, PROVEN, PROVEN},
+	[REFUSED] = {REFUSED, REFUSED, REFUSED},
+	[OPEN] = {RESET, RESET, RESET},
+	[FIN_C2S] = {RESET, RESET, RESET},
+	[FIN_S2C] = {RESET, RESET, RESET},
+	[CLOSING] = {CLOSING, CLOSING, CLOSING},
 	[RESET] = {RESET, RESET, RESET},
 };
 
@@ -325,6 +333,7 @@ START_TEST(only_states_after_the_handshake_are_confirmed)
 	ck_assert(!sl_flow_is_confirmed(NEW));
 	ck_assert(!sl_flow_is_confirmed(ANSWERED));
 	ck_assert(!sl_flow_is_confirmed(PICKED));
+	ck_assert(!sl_flow_is_confirmed(PROVEN));
 	ck_assert(!sl_flow_is_confirmed(REFUSED));
 	for (uint8_t state = OPEN; state < SL_FLOW_STATE_COUNT; state++)
 		ck_assert(sl_flow_is_confirmed(state));

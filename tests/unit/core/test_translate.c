@@ -14,7 +14,6 @@
 #define DF       0x4000
 #define MTU      1500
 
-// c: the client, v: the VIP, l: our address, b: the backend; in either family.
 #define ENDS4 .src = SL_PACKET_V4(192, 0, 2, 9), .dst = SL_PACKET_V4(198, 51, 100, 1)
 #define ENDS6 .src = SL_PACKET_V6(0x21), .dst = SL_PACKET_V6(0x22)
 #define TCP4(...)                                                                                  \

@@ -139,7 +139,9 @@ END_TEST
 	X(vip_pool_unknown, CONFIG, MALFORMED, "vip row 3: pool", b->vips[3].pool = 3)             \
 	X(vip_ports_reversed, CONFIG, MALFORMED, "port_first", b->vips[1].port_first = 8010)       \
 	X(vip_protocol_unknown, CONFIG, MALFORMED, "protocol", b->vips[3].proto = 1)               \
-	X(vip_zero2_set, CONFIG, MALFORMED, "vip row 3: zero", b->vips[3].zero2 = 1)               \
+	X(vip_cookies_unknown, CONFIG, MALFORMED, "syn_cookies 3", b->vips[3].syn_cookies = 3)     \
+	X(vip_cookies_in_part, CONFIG, INVALID, "two policies", b->vips[1].syn_cookies = 1)        \
+	X(vip_zero2_set, CONFIG, MALFORMED, "vip row 3: zero", b->vips[3].zero2[2] = 1)            \
 	X(persistence_without_time, CONFIG, MALFORMED, "persistence of 0 s",                       \
 	  b->vips[3].persist_bits = 24)                                                            \
 	X(persistence_without_bits, CONFIG, MALFORMED, "for 0 bits", b->vips[3].persist_s = 60)    \
@@ -215,11 +217,16 @@ END_TEST
 	X(backend_without_pool, CONFIG, MALFORMED, "no pool", b->pools[2].n_backends = 1)          \
 	X(forward_unknown, CONFIG, MALFORMED, "forward", b->pools[0].forward = SL_FORWARD_COUNT)   \
 	X(balance_unknown, CONFIG, MALFORMED, "balance", b->pools[0].balance = SL_BALANCE_COUNT)   \
-	X(pool_zero_set, CONFIG, MALFORMED, "pool row 2: zero", b->pools[2].zero[4] = 1)           \
+	X(pool_zero_set, CONFIG, MALFORMED, "pool row 2: zero", b->pools[2].zero[3] = 1)           \
 	X(mtu_guard_unknown, CONFIG, MALFORMED, "mtu_guard",                                       \
 	  b->pools[0].mtu_guard = SL_MTU_GUARD_COUNT)                                              \
 	X(mtu_guard_without_tunnel, CONFIG, INVALID, "mtu_guard",                                  \
 	  b->pools[1].mtu_guard = SL_MTU_GUARD_CLAMP_MSS)                                          \
+	X(client_address_unknown, CONFIG, MALFORMED, "client_address",                             \
+	  b->pools[0].forward = SL_FORWARD_FULLNAT;                                                \
+	  b->pools[0].client_address = SL_CLIENT_ADDRESS_COUNT)                                    \
+	X(client_address_without_fullnat, CONFIG, INVALID, "client_address",                       \
+	  b->pools[1].client_address = SL_CLIENT_ADDRESS_TOA)                                      \
 	X(pool_twice, CONFIG, INVALID, "two pools", b->pools[2].id = b->pools[0].id)               \
 	X(backend_id_0, CONFIG, MALFORMED, "backend row 6: id", b->backends[6].id = 0)             \
 	X(backend_of_other_pool, CONFIG, MALFORMED, "run of", b->backends[2].pool = 0)             \

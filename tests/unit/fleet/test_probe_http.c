@@ -199,6 +199,22 @@ START_TEST(a_body_is_posted_as_json)
 }
 END_TEST
 
+// Servers that read a header first, of either version, would refuse a request without.
+START_TEST(a_proxy_header_comes_before_the_request_where_there_is_to_be_one)
+{
+	struct sl_model_probe probe = harness_probe(SL_PROBE_HTTP);
+	// It may answer between the two, so it must not hang up before it has read the rest.
+	static const struct script script = {OK_EMPTY, THEN_HOLD};
+	static struct server server;
+
+	probe.has_proxy_header = _i == 1;
+	server_start(&server, &script);
+	ck_assert_uint_eq(harness_probe_once(server.port, &probe).reason, SL_PROBE_OK);
+	ck_assert_int_eq(strncmp(server.request, "PROXY TCP4 127.0.0.1 127.0.0.1 ", 31) == 0,
+	                 _i == 1);
+}
+END_TEST
+
 START_TEST(a_redirect_to_a_working_server_is_still_wrong)
 {
 	struct sl_model_probe probe = harness_probe(SL_PROBE_HTTP);
@@ -244,6 +260,8 @@ int main(void)
 	tcase_add_loop_test(tc, every_way_to_answer_has_its_reason, 0, N(answers));
 	tcase_add_test(tc, an_http_probe_leaves_nothing_waiting);
 	tcase_add_test(tc, a_body_is_posted_as_json);
+	tcase_add_loop_test(tc, a_proxy_header_comes_before_the_request_where_there_is_to_be_one, 0,
+	                    2);
 	tcase_add_test(tc, a_redirect_to_a_working_server_is_still_wrong);
 	tcase_add_test(tc, a_wrong_status_ends_the_probe_at_once);
 	suite_add_tcase(s, tc);

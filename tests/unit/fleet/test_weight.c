@@ -8,20 +8,23 @@ static const struct {
 	struct sl_weight_parts parts;
 	uint32_t milli;
 } effective_cases[] = {
-	{"configured, all neutral", {true, 100, -1, 1000, 1000}, 100000},
-	{"latency factor halves", {true, 100, -1, 500, 1000}, 50000},
-	{"slow start takes a tenth", {true, 100, -1, 1000, 100}, 10000},
-	{"both", {true, 100, -1, 500, 100}, 5000},
-	{"override replaces configured and factor", {true, 100, 7, 125, 1000}, 7000},
-	{"slow start holds for an override too", {true, 100, 7, 125, 100}, 700},
-	{"an override of 0 is 0", {true, 100, 0, 1000, 1000}, 0},
-	{"a configured 0 is 0", {true, 0, -1, 4000, 1000}, 0},
-	{"an override gives weight to a configured 0", {true, 0, 5, 1000, 1000}, 5000},
-	{"not eligible is 0", {false, 100, 500, 1000, 1000}, 0},
-	{"largest", {true, 1000, -1, 4000, 1000}, SL_WEIGHT_MAX_MILLI},
-	{"never above the limit", {true, 1000, -1, 5000, 1000}, SL_WEIGHT_MAX_MILLI},
-	{"smallest a fleet makes", {true, 1, -1, 125, 100}, 12},
-	{"eligible is never 0", {true, 1, -1, 1, 1}, 1},
+	{"configured, all neutral", {true, 100, -1, 1000, 1000, 1000}, 100000},
+	{"latency factor halves", {true, 100, -1, 500, 1000, 1000}, 50000},
+	{"slow start takes a tenth", {true, 100, -1, 1000, 1000, 100}, 10000},
+	{"both", {true, 100, -1, 500, 1000, 100}, 5000},
+	{"override replaces configured and factor", {true, 100, 7, 125, 1000, 1000}, 7000},
+	{"slow start holds for an override too", {true, 100, 7, 125, 1000, 100}, 700},
+	{"an override of 0 is 0", {true, 100, 0, 1000, 1000, 1000}, 0},
+	{"a configured 0 is 0", {true, 0, -1, 4000, 1000, 1000}, 0},
+	{"an override gives weight to a configured 0", {true, 0, 5, 1000, 1000, 1000}, 5000},
+	{"not eligible is 0", {false, 100, 500, 1000, 1000, 1000}, 0},
+	{"largest", {true, 1000, -1, 4000, 1000, 1000}, SL_WEIGHT_MAX_MILLI},
+	{"never above the limit", {true, 1000, -1, 5000, 1000, 1000}, SL_WEIGHT_MAX_MILLI},
+	{"smallest a fleet makes", {true, 1, -1, 125, 1000, 100}, 12},
+	{"eligible is never 0", {true, 1, -1, 1, 1000, 1}, 1},
+	{"half open takes a 64th", {true, 100, -1, 2000, 16, 1000}, 3200},
+	{"ejected is 0", {true, 100, -1, 4000, 0, 1000}, 0},
+	{"an override overrules an ejection", {true, 100, 7, 1000, 0, 1000}, 7000},
 };
 
 START_TEST(effective_weight_is_the_product)
