@@ -158,8 +158,14 @@ struct raw_cpu {
 };
 
 struct raw_device {
-	const char *args; // without "kind:"
-	uint8_t kind;     // enum sl_device_kind
+	const char *args;  // without "kind:"
+	uint8_t kind;      // enum sl_device_kind
+	uint8_t bond_mode; // enum sl_bond_mode, of a bond
+};
+
+struct raw_member {
+	const struct sl_node *node;
+	struct raw_device device;
 };
 
 struct raw_vlan {
@@ -174,8 +180,9 @@ struct raw_port {
 	const struct sl_node *node;
 	const char *name;
 	struct raw_device device;
-	uint64_t mode; // enum sl_port_mode
-	uint64_t rss;  // enum sl_rss_side
+	struct raw_list members; // struct raw_member
+	uint64_t mode;           // enum sl_port_mode
+	uint64_t rss;            // enum sl_rss_side
 	uint64_t mtu_bytes;
 	struct raw_list addresses; // struct raw_prefix
 	struct raw_list vlans;     // struct raw_vlan

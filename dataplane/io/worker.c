@@ -15,7 +15,8 @@
 #include "syncookie.h"
 
 #define IDLE_MAX_US 200 // the longest nap; also bounds how long a new snapshot waits for us
-#define IDLE_SPINS  64  // empty turns before the first nap
+#define BEAT_NS     (10 * SL_NS_PER_MS)
+#define IDLE_SPINS  64 // empty turns before the first nap
 
 uint64_t sl_clock_ns(void)
 {
@@ -79,6 +80,23 @@ static void flush_port(struct sl_worker *worker, uint32_t port)
 		sl_stat_add(&stats->tx_bytes, n_bytes);
 	}
 	worker->n_tx[port] = 0;
+}
+
+// DPDK's LACP sends from within transmit bursts and wants one each 100 ms, packets or none.
+static __rte_noinline void beat(struct sl_worker *worker, uint64_t now_ns)
+{
+	const struct sl_ports *ports = worker->io->ports;
+
+	if (now_ns < worker->next_beat_ns)
+		return;
+	worker->next_beat_ns = now_ns + BEAT_NS;
+	for (uint32_t p = 0; p < ports->n_ports; p++) {
+		const struct sl_port *port = &ports->ports[p];
+
+		if (port->is_lacp && port->parent == p &&
+		    port->tx_queue[worker->index] != SL_NO_QUEUE)
+			rte_eth_tx_burst(port->id, port->tx_queue[worker->index], NULL, 0);
+	}
 }
 
 static void flush_all(struct sl_worker *worker)
@@ -308,6 +326,8 @@ bool sl_worker_poll(struct sl_worker *worker, uint64_t now_ns)
 	if (!is_full)
 		finish_all(worker);
 	flush_all(worker);
+	if (unlikely(worker->io->ports->has_lacp))
+		beat(worker, now_ns);
 	sl_flow_expire(fw->flows, fw->now, SL_EXPIRE_EACH);
 	sl_forward_sweep(fw);
 	sl_measure_sweep(fw->measure, now_ns, is_full ? SL_SWEEP_FULL : SL_SWEEP_EACH);

@@ -60,6 +60,7 @@ struct sl_worker {
 	struct sl_forward_batch batches[4];
 	struct sl_forward_batch *filling, *started, *guessed, *peeked; // each of them, in turn
 	uint32_t idle_us;
+	uint64_t next_beat_ns; // of bonds with LACP
 	struct sl_frag_table *frags;
 	void *flow_memory; // of the table
 	size_t flow_bytes;

@@ -45,6 +45,18 @@ static void print_config(const json_t *config)
 	       is_newest ? "" : "not this: ", sl_cli_text_of(config, "file"));
 }
 
+static void print_members(const json_t *port)
+{
+	json_t *member;
+	size_t i;
+
+	json_array_foreach(json_object_get(port, "members"), i, member)
+	{
+		printf("  member    %s: %s\n", sl_cli_text_of(member, "device"),
+		       sl_cli_text_of(member, "state"));
+	}
+}
+
 static void print_ports(const json_t *dp)
 {
 	char rx[16], tx[16], handed[16];
@@ -58,6 +70,7 @@ static void print_ports(const json_t *dp)
 		       count_of(port, "rx_packets_total", rx),
 		       count_of(port, "tx_packets_total", tx), sl_cli_text_of(port, "rss"),
 		       count_of(port, "handed_total", handed));
+		print_members(port);
 	}
 }
 
