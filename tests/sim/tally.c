@@ -35,6 +35,7 @@ struct tally {
 	struct shares shares;
 	uint64_t n_asked[WORLD_CLASSES], n_refused[WORLD_CLASSES], n_good[WORLD_CLASSES];
 	uint64_t n_failed;
+	uint64_t n_picked_back, n_faulty_back; // once the one that was away is back
 	uint64_t n_picked_then, n_faulty_then; // while the slow one should be known
 	double weight_sum[WORLD_SERVERS_MAX], weight_squares[WORLD_SERVERS_MAX];
 	uint64_t n_weights;
@@ -172,6 +173,11 @@ void tally_picked(struct tally *t, uint32_t server, uint64_t now_ns)
 	const struct fault *fault = fault_of(t);
 
 	share(&t->shares, server, now_ns);
+	if (fault != NULL && now_ns >= NS(fault->to_s + JOIN_WINDOW_S / 2) &&
+	    now_ns < NS(fault->to_s + JOIN_WINDOW_S)) {
+		t->n_picked_back++;
+		t->n_faulty_back += server == fault->server;
+	}
 	if (fault == NULL || now_ns < NS(fault->from_s + SLOW_FROM_S) ||
 	    now_ns >= NS(fault->from_s + SLOW_TO_S))
 		return;
@@ -266,6 +272,9 @@ void tally_finish(struct tally *t, struct result *result)
 		.weight_swing = swing_of(t),
 		.detected_s = t->detected_s,
 	};
+	if (t->n_picked_back > 0)
+		result->join_share =
+			(double)t->n_faulty_back / (double)t->n_picked_back * n_servers;
 	count_classes(t, result);
 	find_swing(&t->shares, result);
 	free(t->e2e_all.at);

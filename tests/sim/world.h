@@ -94,6 +94,7 @@ struct result {
 	double slow_share; // of new flows to the faulty server in its seconds 10 to 20, by its fair
 	                   // share
 	double join_p999_s;  // TTFT in the 60 s after a server came back
+	double join_share;   // of new flows to it 30 to 60 s after it came back, by its fair share
 	double weight_swing; // worst standard deviation / mean of a weight over the second half
 	double share_swing; // standard deviation / mean of a server's share of new flows in windows
 	                    // of SWING_WINDOW_S, once the last fault's end is a minute past:

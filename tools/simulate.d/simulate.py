@@ -72,8 +72,10 @@ def run_all(jobs):
 
 def print_table(scenario, what, policies, of):
     print(f"\n### {scenario}: {what}\n")
-    print("| policy | TTFT p50 s | TTFT p99 s | TTFT p99.9 s | E2E p99 s | in objective % | failed % | refused % | swing of shares % |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    has_classes = any(r["slo_second"] > 0 for policy in policies for r in of(scenario, policy))
+    print("| policy | TTFT p50 s | TTFT p99 s | TTFT p99.9 s | E2E p99 s | in objective % | failed % | refused % | swing of shares % |"
+          + (" first class in objective % | second % |" if has_classes else ""))
+    print("|---|---|---|---|---|---|---|---|---|" + ("---|---|" if has_classes else ""))
     for policy in policies:
         runs = of(scenario, policy)
         cells = [text((r["ttft_p50"] for r in runs), 3), text((r["ttft_p99"] for r in runs), 3),
@@ -82,6 +84,8 @@ def print_table(scenario, what, policies, of):
                  text((r["failed"] / r["asked"] for r in runs), 3, 100),
                  text((r["refused"] / r["asked"] for r in runs), 2, 100),
                  text((r["share_swing"] for r in runs), 1, 100)]
+        if has_classes:
+            cells += [text((r[c] for r in runs), 2, 100) for c in ("slo_first", "slo_second")]
         print(f"| {policy} | {' | '.join(cells)} |")
 
 

@@ -245,6 +245,7 @@ int main(void)
 	Suite *suite = suite_create("forecast");
 	TCase *tc = tcase_create("forecast");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, a_trend_is_trusted_as_far_as_it_beats_the_last_value, 0,
 	                    CASES(series_cases));
 	tcase_add_test(tc, what_is_off_tells_the_last_value);

@@ -406,6 +406,7 @@ int main(void)
 	Suite *suite = suite_create("palc");
 	TCase *tc = tcase_create("palc");
 
+	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, latency_is_first_token_and_a_typical_answer, 0,
 	                    CASES(latency_cases));
 	tcase_add_test(tc, samples_are_smoothed_over_5_3_and_10_seconds);
