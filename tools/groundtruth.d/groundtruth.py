@@ -18,6 +18,7 @@ SERVER = "g1"
 RATE = 4
 TIME_SCALE = 3  # tokens 30 ms apart: a server that is late by a token writes two at once, which is one
 WITHIN_SHARE, WITHIN_MS = 0.05, 2.0
+SLACK_OF_TAP = 3  # a test must not fail because the machine is busy; the command itself is strict
 WAIT_S = 60
 
 NGINX = """\
@@ -127,7 +128,7 @@ class Lab(plant.Plant):
                                row.name], capture_output=True, text=True, timeout=10)
         return json.loads(done.stdout)["backends"][0]["latency"]["ever"]
 
-    def run_rows(self, rows, seconds):
+    def run_rows(self, rows, seconds, slack):
         loads = [(row, self.load(row, seconds)) for row in rows]
         for row, load in loads:
             if load.wait(timeout=seconds + WAIT_S) != 0:
@@ -136,7 +137,7 @@ class Lab(plant.Plant):
         self.wait_until("the last answers", lambda: all(self.is_complete(row) for row in rows), "control", 5) \
             if not all(self.is_complete(row) for row in rows) else None
         for row in rows:
-            row.figures = compare(self.client_figures(row), self.seen(row))
+            row.figures = compare(self.client_figures(row), self.seen(row), slack)
 
     def client_figures(self, row):
         with open(f"{self.dir}/{row.name}.json", encoding="utf-8") as f:
@@ -146,11 +147,11 @@ class Lab(plant.Plant):
         return self.seen(row)["ttft_seconds"]["samples"] >= self.client_figures(row)["ok"]
 
 
-def agrees(client_ms, seen_ms, within_ms):
-    return abs(seen_ms - client_ms) <= max(WITHIN_SHARE * client_ms, within_ms)
+def agrees(client_ms, seen_ms, within_ms, slack):
+    return abs(seen_ms - client_ms) <= slack * max(WITHIN_SHARE * client_ms, within_ms)
 
 
-def compare(client, seen):
+def compare(client, seen, slack):
     figures = {"requests": client["ok"], "failed": client["failed"],
                "seen": seen["ttft_seconds"]["samples"], "tokens_seen": seen["tpot_seconds"]["samples"],
                "errors": client.get("errors"), "pairs": {}, "ok": client["failed"] == 0 and seen["ttft_seconds"]["samples"] == client["ok"]}
@@ -159,7 +160,7 @@ def compare(client, seen):
     pairs.append(("per token", client["gap_mean_ms"], seen["tpot_seconds"]["mean"], 0))
     for name, client_ms, seen_s, within_ms in pairs:
         seen_ms = None if seen_s is None else 1000 * seen_s
-        ok = client_ms is not None and seen_ms is not None and agrees(client_ms, seen_ms, within_ms)
+        ok = client_ms is not None and seen_ms is not None and agrees(client_ms, seen_ms, within_ms, slack)
         figures["pairs"][name] = {"client_ms": client_ms, "seen_ms": seen_ms, "ok": ok}
         figures["ok"] &= ok
     return figures
@@ -201,7 +202,7 @@ def main():
                   "".join(f"{name + ' ms':>19}" for name in ("ttft p50", "ttft p90", "ttft p99", "per token")))
         for protocol in args.only:
             rows = [row for row in lab.rows if row.protocol == protocol]
-            lab.run_rows(rows, args.seconds)
+            lab.run_rows(rows, args.seconds, SLACK_OF_TAP if args.tap else 1)
             for row in rows:
                 if args.tap:
                     print(f"{'ok' if row.figures['ok'] else 'not ok'} {lab.rows.index(row) + 1} - "
