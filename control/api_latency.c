@@ -11,14 +11,25 @@ static json_t *seconds_of_us(uint64_t us)
 	return us == 0 ? json_null() : json_real((double)us / 1e6);
 }
 
+// Sums are kept of all samples only.
+static json_t *mean(const struct sl_tally *tally, enum sl_latency_kind kind, uint64_t n)
+{
+	return n == 0 ? json_null() : json_real((double)tally->total_us[kind] / 1e6 / (double)n);
+}
+
 static json_t *view_kind(const struct sl_tally *tally, enum sl_latency_kind kind,
                          enum sl_tally_span span)
 {
-	return json_pack("{s:o, s:o, s:o, s:o}", "samples",
-	                 integer(sl_tally_count(tally, kind, span)), "p50",
-	                 seconds_of_us(sl_tally_quantile_us(tally, kind, span, 0.50)), "p90",
-	                 seconds_of_us(sl_tally_quantile_us(tally, kind, span, 0.90)), "p99",
-	                 seconds_of_us(sl_tally_quantile_us(tally, kind, span, 0.99)));
+	const uint64_t n = sl_tally_count(tally, kind, span);
+	json_t *json =
+		json_pack("{s:o, s:o, s:o, s:o}", "samples", integer(n), "p50",
+	                  seconds_of_us(sl_tally_quantile_us(tally, kind, span, 0.50)), "p90",
+	                  seconds_of_us(sl_tally_quantile_us(tally, kind, span, 0.90)), "p99",
+	                  seconds_of_us(sl_tally_quantile_us(tally, kind, span, 0.99)));
+
+	if (json != NULL && span == SL_TALLY_EVER)
+		json_object_set_new(json, "mean", mean(tally, kind, n));
+	return json;
 }
 
 static json_t *view_span(const struct sl_tally *tally, enum sl_tally_span span)

@@ -64,6 +64,26 @@ static json_t *view_queues(const struct sl_stats_map *map, uint32_t port)
 	return queues;
 }
 
+static const char *member_word(uint64_t state)
+{
+	return state == SL_MEMBER_ACTIVE ? "active" : state == SL_MEMBER_BACKUP ? "backup" : "down";
+}
+
+static json_t *view_members(const struct sl_stats_map *map, uint32_t port)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < map->n_members; i++) {
+		if (map->member_ports[i] == port)
+			json_array_append_new(
+				list,
+				json_pack(
+					"{s:s, s:s}", "device", map->member_devices[i], "state",
+					member_word(sl_stat_get(&map->header->member_states[i]))));
+	}
+	return list;
+}
+
 static json_t *view_ports(const struct sl_daemon *daemon)
 {
 	const struct sl_stats_map *map = sl_stats_reader_map(daemon->stats);
@@ -74,13 +94,14 @@ static json_t *view_ports(const struct sl_daemon *daemon)
 		json_t *port;
 
 		sl_stats_reader_port(daemon->stats, i, &t);
-		port = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+		port = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
 		                 map->port_names[i], "device", map->port_devices[i], "rss",
 		                 rss_word(map->port_rss[i]), "rx_packets_total", integer(t.rx_pkts),
 		                 "rx_bytes_total", integer(t.rx_bytes), "tx_packets_total",
 		                 integer(t.tx_pkts), "tx_bytes_total", integer(t.tx_bytes),
 		                 "missed_total", integer(t.missed), "errors_total",
-		                 integer(t.errors), "handed_total", integer(t.handed_pkts));
+		                 integer(t.errors), "handed_total", integer(t.handed_pkts),
+		                 "members", view_members(map, i));
 		if (map->port_rate_bps[i] != 0) {
 			json_object_set_new(port, "rate_bps", integer(map->port_rate_bps[i]));
 			json_object_set_new(port, "queues", view_queues(map, i));

@@ -232,6 +232,7 @@ static void build_addresses(const struct raw_list *list, struct sl_dp_port *out)
 
 static void build_port(const struct raw_port *raw, struct sl_dp_port *out)
 {
+	const struct raw_member *members = raw->members.items;
 
 	copy_text(out->name, sizeof(out->name), raw->name);
 	copy_text(out->device, sizeof(out->device), raw->device.args);
@@ -241,6 +242,13 @@ static void build_port(const struct raw_port *raw, struct sl_dp_port *out)
 	out->mtu_bytes = (uint16_t)raw->mtu_bytes;
 	out->rate_bps = raw->rate_bps;
 	out->training_percent = (uint8_t)raw->training_percent;
+	out->bond_mode = raw->device.bond_mode;
+	out->n_members = (uint8_t)raw->members.n;
+	for (uint32_t i = 0; i < raw->members.n; i++) {
+		copy_text(out->members[i].device, sizeof(out->members[i].device),
+		          members[i].device.args);
+		out->members[i].kind = members[i].device.kind;
+	}
 	build_addresses(&raw->addresses, out);
 }
 

@@ -22,6 +22,9 @@ int sl_check_quic(const struct raw_pool *pool, struct sl_diag_list *diag);
 void sl_check_quic_vip(const struct raw_vip *vip, const struct raw_pool *pool,
                        struct sl_diag_list *diag);
 
+// Part of sl_check_dataplane: members of bonds (config_check_bonds.c).
+void sl_check_bonds(const struct raw_list *ports, struct sl_diag_list *diag);
+
 struct sl_duplicate_ctx {
 	struct sl_diag_list *diag;
 	const char *what; // "name of a VIP"

@@ -105,7 +105,8 @@ static void check_names(const struct raw_list *list, struct sl_diag_list *diag)
 		const struct raw_vlan *vlans = ports[i].vlans.items;
 
 		add_word(&names, ports[i].node, "name");
-		add_word(&devices, ports[i].node, "device");
+		if (ports[i].device.kind != SL_DEVICE_BOND) // theirs is no name
+			add_word(&devices, ports[i].node, "device");
 		for (uint32_t k = 0; k < ports[i].vlans.n; k++)
 			add_word(&names, vlans[k].node, "name");
 	}
@@ -359,6 +360,7 @@ int sl_check_dataplane(struct raw_dataplane_file *file, struct sl_diag_list *dia
 	check_names(&file->ports, diag);
 	check_count(&file->ports, diag);
 	check_interfaces(&file->ports, diag);
+	sl_check_bonds(&file->ports, diag);
 	for (uint32_t i = 0; i < file->ports.n; i++) {
 		check_mode(&ports[i], diag);
 		check_mtu(&ports[i], diag);

@@ -61,6 +61,36 @@ static int check_vdev(const char *args, char *why)
 	return 0;
 }
 
+// In the order of enum sl_bond_mode.
+static const char *const bond_modes[] = {"active-backup", "balance-xor", "802.3ad"};
+_Static_assert(sizeof(bond_modes) / sizeof(bond_modes[0]) == SL_BOND_MODES, "a word for each");
+
+static uint8_t bond_mode(const char *word)
+{
+	uint8_t mode = 0;
+
+	while (mode < SL_BOND_MODES && strcmp(word, bond_modes[mode]) != 0)
+		mode++;
+	return mode;
+}
+
+static int check_bond(const char *word, char *why)
+{
+	char hint[96];
+	struct sl_nearest nearest;
+
+	if (bond_mode(word) != SL_BOND_MODES)
+		return 0;
+	sl_nearest_init(&nearest, word);
+	for (uint8_t i = 0; i < SL_BOND_MODES; i++)
+		sl_nearest_offer(&nearest, bond_modes[i]);
+	snprintf(why, SL_VALUE_WHY_BYTES,
+	         "\"%.*s\" is no mode of a bond; there are active-backup, balance-xor and "
+	         "802.3ad%s",
+	         SHOWN, word, sl_nearest_text(&nearest, hint, sizeof(hint)));
+	return -EINVAL;
+}
+
 int sl_value_parse_device(const struct sl_schema_key *key, const char *text, struct raw_device *out,
                           char why[SL_VALUE_WHY_BYTES])
 {
@@ -71,7 +101,8 @@ int sl_value_parse_device(const struct sl_schema_key *key, const char *text, str
 	} kinds[] = {{"af_xdp", check_interface},
 	             {"af_packet", check_interface},
 	             {"pci", check_pci},
-	             {"vdev", check_vdev}};
+	             {"vdev", check_vdev},
+	             {"bond", check_bond}};
 	size_t n_kind = strcspn(text, ":");
 	char kind[16], hint[96];
 	struct sl_nearest nearest;
@@ -83,6 +114,8 @@ int sl_value_parse_device(const struct sl_schema_key *key, const char *text, str
 		if (text[n_kind] != ':' || strcmp(kind, kinds[i].word) != 0)
 			continue;
 		*out = (struct raw_device){.args = text + n_kind + 1, .kind = i};
+		if (i == SL_DEVICE_BOND)
+			out->bond_mode = bond_mode(out->args);
 		if (strlen(out->args) > key->max) {
 			snprintf(why, SL_VALUE_WHY_BYTES, "longer than %ju bytes",
 			         (uintmax_t)key->max);
@@ -91,8 +124,8 @@ int sl_value_parse_device(const struct sl_schema_key *key, const char *text, str
 		return kinds[i].check(out->args, why);
 	}
 	snprintf(why, SL_VALUE_WHY_BYTES,
-	         "\"%.*s\" is not a device; write af_xdp:eth0, af_packet:eth0, pci:0000:01:00.0 or "
-	         "vdev:net_null0%s",
+	         "\"%.*s\" is not a device; write af_xdp:eth0, af_packet:eth0, pci:0000:01:00.0, "
+	         "vdev:net_null0 or bond:active-backup%s",
 	         SHOWN, text, sl_nearest_text(&nearest, hint, sizeof(hint)));
 	return -EINVAL;
 }

@@ -160,8 +160,14 @@ struct raw_cpu {
 };
 
 struct raw_device {
-	const char *args; // without "kind:"
-	uint8_t kind;     // enum sl_device_kind
+	const char *args;  // without "kind:"
+	uint8_t kind;      // enum sl_device_kind
+	uint8_t bond_mode; // enum sl_bond_mode, of a bond
+};
+
+struct raw_member {
+	const struct sl_node *node;
+	struct raw_device device;
 };
 
 struct raw_vlan {
@@ -177,8 +183,9 @@ struct raw_port {
 	const struct sl_node *node;
 	const char *name;
 	struct raw_device device;
-	uint64_t mode; // enum sl_port_mode
-	uint64_t rss;  // enum sl_rss_side
+	struct raw_list members; // struct raw_member
+	uint64_t mode;           // enum sl_port_mode
+	uint64_t rss;            // enum sl_rss_side
 	uint64_t mtu_bytes;
 	uint64_t rate_bps; // 0 = none
 	uint64_t training_percent;

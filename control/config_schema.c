@@ -355,10 +355,24 @@ OBJECT(vlan_object, "VLAN", vlan_keys, NULL);
 
 static const struct sl_schema_key vlan_item = {"VLAN", SL_VALUE_MAP, .object = &vlan_object};
 
+static const struct sl_schema_key member_item = {"member",
+                                                 SL_VALUE_DEVICE,
+                                                 .offset = AT(raw_member, device),
+                                                 .min = 1,
+                                                 .max = SL_MEMBER_BYTES - 1,
+                                                 .doc = "a device of a bond"};
+
 static const struct sl_schema_key port_keys[] = {
 	{"name", SL_VALUE_NAME, true, AT(raw_port, name), .doc = "unique name"},
 	{"device", SL_VALUE_DEVICE, true, AT(raw_port, device), 1, SL_DPCONFIG_ARGS_BYTES - 1,
-         .doc = "af_xdp:INTERFACE, af_packet:INTERFACE, pci:DDDD:BB:DD.F or vdev:ARGUMENTS"},
+         .doc = "af_xdp:INTERFACE, af_packet:INTERFACE, pci:DDDD:BB:DD.F, vdev:ARGUMENTS or "
+                "bond:MODE with members; modes: active-backup, balance-xor (by addresses and "
+                "ports), 802.3ad (LACP)"},
+	{"members", SL_VALUE_LIST, false, AT(raw_port, members), 1, SL_MAX_PORT_MEMBERS,
+         .item = &member_item, .item_bytes = sizeof(struct raw_member),
+         .doc = "devices of a bond, all of one kind: af_packet, pci or vdev; the first one gives "
+                "the "
+                "MAC address and is active while its link is up"},
 	{"mode", SL_VALUE_WORD, false, AT(raw_port, mode), .default_text = "shared",
          .words = port_modes,
          .doc = "af_xdp only; shared leaves the kernel all traffic that is not for a VIP"},

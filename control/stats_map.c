@@ -96,6 +96,11 @@ static void fill(struct sl_stats_map *map, const struct sl_stats_header *h)
 	memcpy(map->port_devices, h->port_devices, sizeof(map->port_devices));
 	memcpy(map->port_rate_bps, h->port_rate_bps, sizeof(map->port_rate_bps));
 	memcpy(map->port_rss, h->port_rss, sizeof(map->port_rss));
+	map->n_members = h->n_members < SL_MAX_MEMBERS ? h->n_members : SL_MAX_MEMBERS;
+	memcpy(map->member_ports, h->member_ports, sizeof(map->member_ports));
+	memcpy(map->member_devices, h->member_devices, sizeof(map->member_devices));
+	for (uint32_t i = 0; i < SL_MAX_MEMBERS; i++)
+		map->member_devices[i][SL_NAME_BYTES - 1] = '\0';
 	for (uint32_t i = 0; i < SL_MAX_PORTS; i++) {
 		map->port_names[i][SL_NAME_BYTES - 1] = '\0';
 		map->port_devices[i][SL_NAME_BYTES - 1] = '\0';

@@ -22,6 +22,9 @@ struct sl_stats_map {
 	char port_devices[SL_MAX_PORTS][SL_NAME_BYTES];
 	uint64_t port_rate_bps[SL_MAX_PORTS];
 	uint8_t port_rss[SL_MAX_PORTS]; // enum sl_rss_side
+	uint32_t n_members;             // of bonds
+	uint8_t member_ports[SL_MAX_MEMBERS];
+	char member_devices[SL_MAX_MEMBERS][SL_NAME_BYTES];
 	// --- into the segment ---
 	const struct sl_stats_header *header; // only its sl_stat fields may be read
 	const struct sl_stats_worker *workers;

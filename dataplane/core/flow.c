@@ -49,6 +49,7 @@ struct sl_flow_table *sl_flow_table_init(void *mem, size_t mem_bytes,
 	ft->n_changes = 0;
 	ft->n_touched = 0;
 	ft->free_head = SL_FLOW_NONE;
+	ft->ahead = SL_FLOW_NONE;
 	ft->gone = NULL;
 	ft->gone_ctx = NULL;
 	flow_wheel_init(ft, params->now);
@@ -91,18 +92,41 @@ static void entry_give(struct sl_flow_table *ft, uint32_t entry)
 	ft->free_head = entry;
 }
 
+// Of the tuple that this direction of a flow has.
+static uint64_t hash_of(const struct sl_flow_table *ft, const struct sl_flow *flow, enum sl_dir dir)
+{
+	struct sl_tuple tuple;
+	struct sl_pair_v4 pair;
+	struct flow_key_v4 key;
+
+	if (flow->flags & SL_FLOW_IS_V6) {
+		tuple = dir == SL_DIR_C2S ? sl_flow_tuple_from_client(ft, flow)
+		                          : sl_flow_tuple_from_backend(ft, flow);
+		return sl_flow_hash(ft, &tuple);
+	}
+	pair = sl_flow_pair_v4(flow, dir);
+	key = (struct flow_key_v4){pair.addresses_be, flow_key_rest(pair.ports_be, flow->proto)};
+	return sl_siphash13(&ft->key, &key, sizeof(key));
+}
+
 void flow_drop(struct sl_flow_table *ft, struct sl_flow *flow, bool is_eviction)
 {
-	uint32_t entry = flow_entry_of(ft, flow);
-	struct sl_tuple tuple = sl_flow_tuple_from_client(ft, flow);
+	const bool is_dsr = (flow->flags & SL_FLOW_IS_DSR) != 0;
+	const uint32_t entry = flow_entry_of(ft, flow);
+	uint64_t hashes[2];
 
+	if (entry == ft->ahead) {
+		memcpy(hashes, ft->ahead_hashes, sizeof(hashes));
+		ft->ahead = SL_FLOW_NONE;
+	} else {
+		hashes[SL_DIR_C2S] = hash_of(ft, flow, SL_DIR_C2S);
+		hashes[SL_DIR_S2C] = is_dsr ? 0 : hash_of(ft, flow, SL_DIR_S2C);
+	}
 	if (ft->gone != NULL)
 		ft->gone(ft->gone_ctx, flow, is_eviction);
-	flow_index_take(ft, sl_flow_hash(ft, &tuple), entry << 1 | SL_DIR_C2S);
-	if (!(flow->flags & SL_FLOW_IS_DSR)) {
-		tuple = sl_flow_tuple_from_backend(ft, flow);
-		flow_index_take(ft, sl_flow_hash(ft, &tuple), entry << 1 | SL_DIR_S2C);
-	}
+	flow_index_take(ft, hashes[SL_DIR_C2S], entry << 1 | SL_DIR_C2S);
+	if (!is_dsr)
+		flow_index_take(ft, hashes[SL_DIR_S2C], entry << 1 | SL_DIR_S2C);
 	flow_wheel_unlink(ft, flow);
 	entry_give(ft, entry);
 	ft->n_used--;
@@ -131,13 +155,37 @@ static bool evict_for(struct sl_flow_table *ft, uint64_t hash, uint32_t except, 
 	return true;
 }
 
-// For an entry: whoever has been waiting longest in the whole table. A flood then evicts in the
-// order it came, and a handshake has the time that all free entries last.
-static bool evict_first(struct sl_flow_table *ft)
+// The next flow does the same, and everything about the one it evicts lies in cold memory: ask for
+// it now. The entry itself was asked for a flow ago.
+static void look_ahead(struct sl_flow_table *ft)
 {
+	const uint32_t entry = ft->queue_head;
+	const struct sl_flow *flow = flow_at(ft, entry);
+
+	if (entry == SL_FLOW_NONE)
+		return;
+	if (flow->wheel_next != SL_FLOW_NONE)
+		__builtin_prefetch(flow_at(ft, flow->wheel_next), 1);
+	ft->ahead = entry;
+	ft->ahead_hashes[SL_DIR_C2S] = hash_of(ft, flow, SL_DIR_C2S);
+	flow_prefetch_buckets(ft, ft->ahead_hashes[SL_DIR_C2S]);
+	if (flow->flags & SL_FLOW_IS_DSR)
+		return;
+	ft->ahead_hashes[SL_DIR_S2C] = hash_of(ft, flow, SL_DIR_S2C);
+	flow_prefetch_buckets(ft, ft->ahead_hashes[SL_DIR_S2C]);
+}
+
+// For an entry: whoever has been waiting longest in the whole table. A flood then evicts in the
+// order it came, and a handshake has the time that all free entries last. What is evicted for a
+// flow that then cannot be made leaves room for the next.
+static bool make_room(struct sl_flow_table *ft)
+{
+	if (ft->free_head != SL_FLOW_NONE || ft->n_touched < ft->n_flows)
+		return true;
 	if (ft->queue_head == SL_FLOW_NONE)
 		return false;
 	flow_drop(ft, flow_at(ft, ft->queue_head), true);
+	look_ahead(ft);
 	return true;
 }
 
@@ -227,12 +275,13 @@ struct sl_flow *sl_flow_add(struct sl_flow_table *ft, const struct sl_flow_new *
 	struct sl_flow *flow;
 	uint32_t entry;
 
-	if (!are_families_right(&addresses, new->flags) || has_tuple(ft, &new->c2s, c2s_hash))
+	if (!is_dsr)
+		flow_prefetch_buckets(ft, s2c_hash);
+	if (!are_families_right(&addresses, new->flags) || has_tuple(ft, &new->c2s, c2s_hash) ||
+	    !make_room(ft))
 		return NULL;
 	if (!is_dsr && (has_tuple(ft, &new->s2c, s2c_hash) || new->s2c.proto != new->c2s.proto ||
 	                memcmp(&new->c2s, &new->s2c, sizeof(new->c2s)) == 0))
-		return NULL;
-	if (ft->free_head == SL_FLOW_NONE && ft->n_touched == ft->n_flows && !evict_first(ft))
 		return NULL;
 	entry = entry_take(ft);
 	flow = flow_at(ft, entry);

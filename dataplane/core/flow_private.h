@@ -17,7 +17,7 @@
 #include "flow.h"
 
 #define FLOW_MAGIC          UINT64_C(0x534c464c4f575442) // "SLFLOWTB"
-#define FLOW_VERSION        3
+#define FLOW_VERSION        4
 #define FLOW_WAYS           8
 #define FLOW_WAYS_PRESSED   2                   // FLOW_WAYS / 4, reliability.md A2
 #define FLOW_WAYS_KEPT      2                   // free in a first bucket before the second is used
@@ -52,6 +52,8 @@ struct sl_flow_table {
 	uint32_t queue_head; // unconfirmed flows in the order they came, linked like a wheel slot
 	uint32_t queue_tail;
 	uint32_t n_queued;
+	uint32_t ahead; // entry whose hashes are below and whose lines are on their way, or none
+	uint64_t ahead_hashes[2]; // by direction
 	alignas(64) uint32_t wheel[FLOW_WHEEL_SLOTS];
 	// --- process-local: means nothing to another process, which must set its own ---
 	alignas(64) sl_flow_gone_fn gone;
@@ -63,6 +65,18 @@ struct flow_key_v4 {
 	uint64_t addresses_be;
 	uint64_t rest; // ports, protocol, zeros
 };
+
+static inline uint64_t flow_key_rest(uint32_t ports_be, uint8_t proto)
+{
+	const struct {
+		uint32_t ports_be;
+		uint8_t proto, zero[3];
+	} rest = {.ports_be = ports_be, .proto = proto};
+	uint64_t word;
+
+	memcpy(&word, &rest, sizeof(word));
+	return word;
+}
 
 static inline struct flow_key_v4 flow_key_v4(const struct sl_tuple *t)
 {
@@ -113,6 +127,14 @@ static inline uint32_t flow_other_bucket(const struct sl_flow_table *ft, uint32_
 	uint64_t spread = (uint64_t)tag * UINT64_C(0x9e3779b97f4a7c15);
 
 	return bucket ^ (((uint32_t)(spread >> 32) | 1) & ft->bucket_mask);
+}
+
+static inline void flow_prefetch_buckets(const struct sl_flow_table *ft, uint64_t hash)
+{
+	const uint32_t first = flow_first_bucket(ft, hash);
+
+	__builtin_prefetch(&flow_buckets(ft)[first], 1);
+	__builtin_prefetch(&flow_buckets(ft)[flow_other_bucket(ft, first, flow_tag(hash))], 1);
 }
 
 // Bit w is set when way w holds the tag.

@@ -69,6 +69,8 @@ void sl_measure_open(struct sl_measure *m, const struct sl_flow *flow, const str
 	              (uint32_t)(now_ns / SL_NS_PER_MS));
 	change_load(m, flow->backend, 0, sl_phase_load(&m->flows[entry]));
 	list(m, entry);
+	if (m->table->ahead != SL_FLOW_NONE) // a flood: the next flow's record, too
+		sl_measure_prefetch(m, m->table->ahead);
 }
 
 static uint32_t payload_bytes(const struct sl_pkt *pkt)

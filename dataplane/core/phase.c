@@ -93,12 +93,13 @@ static uint32_t tls_request_bytes(struct sl_phase_flow *flow, const struct sl_ph
 	return seg->n_bytes > handshake ? seg->n_bytes - handshake : 0;
 }
 
-static bool has_request_frame(const uint8_t *at, uint32_t n_bytes)
+// DATA or HEADERS: what asks, and what answers; all others are between the two stacks.
+static bool has_message_frame(const uint8_t *at, uint32_t n_bytes)
 {
 	for (int i = 0; i < FRAMES_MAX && n_bytes >= 9; i++) {
 		const uint32_t frame = 9 + ((uint32_t)at[0] << 16 | (uint32_t)at[1] << 8 | at[2]);
 
-		if (at[3] <= 1) // DATA or HEADERS
+		if (at[3] <= 1)
 			return true;
 		if (frame >= n_bytes)
 			return false;
@@ -127,7 +128,7 @@ static uint32_t request_bytes(struct sl_phase_flow *flow, const struct sl_phase_
 		}
 	}
 	if (flow->wire == SL_PHASE_WIRE_H2)
-		return is_asking || has_request_frame(seg->payload + skip, seg->n_bytes - skip)
+		return is_asking || has_message_frame(seg->payload + skip, seg->n_bytes - skip)
 		               ? seg->n_bytes - skip
 		               : 0;
 	if (flow->wire == SL_PHASE_WIRE_TLS_HELLO || flow->wire == SL_PHASE_WIRE_TLS) {
@@ -312,6 +313,9 @@ static void from_server(struct sl_phase_flow *flow, const struct sl_phase_segmen
 
 	if (flow->phase == SL_PHASE_PENDING && flow->pending_bytes == 0)
 		return; // nobody asked yet: a handshake
+	if (flow->wire == SL_PHASE_WIRE_H2 && seg->n_bytes <= SL_PHASE_FRAME_BYTES &&
+	    seg->payload != NULL && !has_message_frame(seg->payload, seg->n_bytes))
+		return; // an answered PING is no token
 	if (flow->phase == SL_PHASE_IDLE && !revive(flow, seg))
 		return;
 	sl_phase_add_answer(flow, seg->n_bytes);
@@ -352,8 +356,9 @@ void sl_phase_segment(struct sl_phase_flow *flow, const struct sl_phase_segment 
 		else
 			from_server(flow, seg, told);
 	}
-	if (seg->is_rst)
-		flow->token = SL_PHASE_TOKEN_NONE; // nobody knows whether what came was an answer
+	// Nobody knows whether what came was an answer; tokens that were told apart were.
+	if (seg->is_rst && flow->token != SL_PHASE_TOKEN_KNOWN)
+		flow->token = SL_PHASE_TOKEN_NONE;
 	if (seg->is_rst || (seg->is_fin && seg->dir == SL_DIR_S2C))
 		end(flow, told);
 }

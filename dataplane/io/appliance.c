@@ -9,6 +9,7 @@
 
 #include <rte_ethdev.h>
 
+#include "bond.h"
 #include "shaper.h"
 
 #define DEVICE_STATS_NS (100 * SL_NS_PER_MS)
@@ -84,6 +85,22 @@ static void name_ports(struct sl_appliance *a)
 		snprintf(h->port_devices[p], SL_NAME_BYTES, "%s", a->ports.ports[p].device);
 		h->port_rss[p] = a->ports.ports[p].rss;
 	}
+	sl_bonds_name(&a->ports, h);
+}
+
+// Switches learn the new way from what comes by it, so something comes at once.
+static void announce_moved(struct sl_appliance *a, uint64_t moved)
+{
+	for (uint32_t p = 0; moved != 0 && p < a->config.n_ports; p++) {
+		const struct sl_dp_port *port = &a->config.ports[p];
+
+		if ((moved & UINT64_C(1) << a->ports.ports[p].parent) == 0)
+			continue;
+		for (uint32_t i = 0; i < port->n_addresses; i++)
+			sl_slow_announce_own(&a->slow, &port->addresses[i].address);
+	}
+	if (moved != 0)
+		sl_slow_announce(&a->slow);
 }
 
 static void pin_gateways(struct sl_appliance *a)
@@ -165,6 +182,7 @@ bool sl_appliance_poll(struct sl_appliance *a, uint64_t now_ns)
 	struct sl_stats_header *h = a->segment.base;
 	bool is_busy = sl_slow_poll(&a->slow, now_ns);
 
+	announce_moved(a, sl_bonds_watch(&a->ports, a->io.qsbr, h, now_ns));
 	sl_publisher_poll(&a->pub);
 	if (a->has_ipc)
 		sl_ipc_server_poll(&a->ipc, now_ns);

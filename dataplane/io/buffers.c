@@ -36,6 +36,18 @@ uint32_t sl_buffers_count_devices(const struct sl_dpconfig *config)
 	return n;
 }
 
+bool sl_buffers_is_af_packet(const struct sl_dp_port *port)
+{
+	return port->kind == SL_DEVICE_AF_PACKET ||
+	       (port->kind == SL_DEVICE_BOND && port->members[0].kind == SL_DEVICE_AF_PACKET);
+}
+
+// Each has queues of its own.
+static uint32_t count_members(const struct sl_dp_port *port)
+{
+	return RTE_MAX(1u, (uint32_t)port->n_members);
+}
+
 uint32_t sl_buffers_pool_of(const struct sl_dp_port *port)
 {
 	return port->mtu_bytes > SL_MTU_USUAL_BYTES ? SL_POOL_LONG : SL_POOL_USUAL;
@@ -50,7 +62,7 @@ uint32_t sl_buffers_af_packet_frame(uint16_t mtu_bytes)
 
 static uint32_t long_bytes(const struct sl_dp_port *port)
 {
-	if (port->kind == SL_DEVICE_AF_PACKET)
+	if (sl_buffers_is_af_packet(port))
 		return sl_buffers_af_packet_frame(port->mtu_bytes);
 	return RTE_ALIGN_CEIL((uint32_t)port->mtu_bytes + FRAME_EXTRA_BYTES, NIC_UNIT_BYTES);
 }
@@ -67,16 +79,18 @@ static uint32_t count_queued(const struct sl_dpconfig *config)
 
 void sl_buffers_plan(const struct sl_dpconfig *config, struct sl_pool_plan plans[SL_POOLS])
 {
-	uint32_t n_devices = sl_buffers_count_devices(config), n_long = 0;
+	uint32_t n_devices = sl_buffers_count_devices(config), n_usual = 0, n_long = 0;
 	const uint32_t n_queued = count_queued(config);
 
 	plans[SL_POOL_LONG] = (struct sl_pool_plan){0};
 	for (uint32_t p = 0; p < n_devices; p++) {
 		const struct sl_dp_port *port = &config->ports[p];
 
-		if (sl_buffers_pool_of(port) != SL_POOL_LONG)
+		if (sl_buffers_pool_of(port) != SL_POOL_LONG) {
+			n_usual += count_members(port);
 			continue;
-		n_long++;
+		}
+		n_long += count_members(port);
 		plans[SL_POOL_LONG].data_bytes =
 			RTE_MAX(plans[SL_POOL_LONG].data_bytes, long_bytes(port));
 	}
@@ -84,8 +98,7 @@ void sl_buffers_plan(const struct sl_dpconfig *config, struct sl_pool_plan plans
 		plans[SL_POOL_LONG].n_mbufs = LONG_MBUFS_BASE + n_queued +
 		                              n_long * config->n_workers * LONG_MBUFS_PER_QUEUE;
 	plans[SL_POOL_USUAL] = (struct sl_pool_plan){
-		.n_mbufs = MBUFS_BASE + n_queued +
-	                   (n_devices - n_long) * config->n_workers * MBUFS_PER_QUEUE,
+		.n_mbufs = MBUFS_BASE + n_queued + n_usual * config->n_workers * MBUFS_PER_QUEUE,
 		.data_bytes = RTE_MBUF_DEFAULT_DATAROOM};
 }
 

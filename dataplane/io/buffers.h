@@ -26,6 +26,9 @@ struct sl_pool_plan {
 
 uint32_t sl_buffers_count_devices(const struct sl_dpconfig *config);
 
+// Of an af_packet device, or a bond of them.
+bool sl_buffers_is_af_packet(const struct sl_dp_port *port);
+
 // Which pool a device receives into.
 uint32_t sl_buffers_pool_of(const struct sl_dp_port *port);
 

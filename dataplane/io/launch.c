@@ -14,7 +14,7 @@
 
 #include "links.h"
 
-#define MAX_EAL_ARGS 64
+#define MAX_EAL_ARGS 128 // two for each NIC, alone or in a bond
 #define ARG_BYTES    320
 #define HEAP_BASE_MB 64
 
@@ -71,6 +71,21 @@ static bool is_terminated(const char *text, size_t n_bytes)
 	return memchr(text, '\0', n_bytes) != NULL;
 }
 
+static bool has_sound_members(const struct sl_dp_port *port)
+{
+	if (port->n_members > SL_MAX_PORT_MEMBERS || port->bond_mode >= SL_BOND_MODES ||
+	    (port->kind == SL_DEVICE_BOND) != (port->n_members != 0))
+		return false;
+	for (uint32_t m = 0; m < port->n_members; m++) {
+		const struct sl_dp_member *member = &port->members[m];
+
+		if (!is_terminated(member->device, sizeof(member->device)) ||
+		    member->kind == SL_DEVICE_AF_XDP || member->kind > SL_DEVICE_VDEV)
+			return false;
+	}
+	return true;
+}
+
 static bool is_sound_port(const struct sl_dpconfig *c, uint32_t p)
 {
 	const struct sl_dp_port *port = &c->ports[p];
@@ -81,13 +96,14 @@ static bool is_sound_port(const struct sl_dpconfig *c, uint32_t p)
 	return is_parented && is_in_order && port->vlan_id < SL_LINKS_IDS &&
 	       is_terminated(port->name, sizeof(port->name)) &&
 	       is_terminated(port->device, sizeof(port->device)) &&
-	       port->n_addresses <= SL_MAX_PORT_ADDRESSES &&
+	       port->n_addresses <= SL_MAX_PORT_ADDRESSES && has_sound_members(port) &&
 	       (port->mtu_bytes == 0 ||
 	        (port->mtu_bytes >= SL_MTU_MIN_BYTES && port->mtu_bytes <= SL_MTU_MAX_BYTES));
 }
 
 static bool is_sound(const struct sl_dpconfig *c)
 {
+	uint32_t n_members = 0;
 	bool ok = c->magic == SL_DPCONFIG_MAGIC && c->version == SL_DPCONFIG_VERSION &&
 	          c->total_bytes == sizeof(*c) && c->n_workers >= 1 &&
 	          c->n_workers <= SL_MAX_WORKERS && c->n_ports >= 1 && c->n_ports <= SL_MAX_PORTS &&
@@ -96,9 +112,11 @@ static bool is_sound(const struct sl_dpconfig *c)
 	          c->flows / c->n_workers <= UINT32_MAX / 4 &&
 	          is_terminated(c->socket, sizeof(c->socket));
 
-	for (uint32_t i = 0; ok && i < c->n_ports; i++)
+	for (uint32_t i = 0; ok && i < c->n_ports; i++) {
 		ok = is_sound_port(c, i);
-	return ok;
+		n_members += c->ports[i].n_members;
+	}
+	return ok && n_members <= SL_MAX_MEMBERS;
 }
 
 int sl_launch_config(const char *file, struct sl_dpconfig *config, struct sl_text *why)
@@ -218,6 +236,13 @@ static void add_memory(struct eal_args *args, const struct sl_dpconfig *config)
 	add(args, "%u", mb);
 }
 
+static void add_pci(struct eal_args *args, const char *address, bool *has_pci)
+{
+	add(args, "-a");
+	add(args, "%s", address);
+	*has_pci = true;
+}
+
 int sl_launch_eal(const struct sl_dpconfig *config, struct sl_text *why)
 {
 	struct eal_args *args = calloc(1, sizeof(*args));
@@ -236,11 +261,14 @@ int sl_launch_eal(const struct sl_dpconfig *config, struct sl_text *why)
 	add(args, "--log-level=lib.eal:error");
 	add(args, "--file-prefix=sluice");
 	for (uint32_t i = 0; i < config->n_ports; i++) {
-		if (config->ports[i].kind != SL_DEVICE_PCI)
-			continue;
-		has_pci = true;
-		add(args, "-a");
-		add(args, "%s", config->ports[i].device);
+		const struct sl_dp_port *port = &config->ports[i];
+
+		if (port->kind == SL_DEVICE_PCI)
+			add_pci(args, port->device, &has_pci);
+		for (uint32_t m = 0; m < port->n_members; m++) {
+			if (port->members[m].kind == SL_DEVICE_PCI)
+				add_pci(args, port->members[m].device, &has_pci);
+		}
 	}
 	if (!has_pci)
 		add(args, "--no-pci");

@@ -15,6 +15,7 @@
 #include <rte_dev.h>
 #include <rte_ethdev.h>
 
+#include "bond.h"
 #include "port_rss.h"
 
 static int fail(struct sl_text *why, int code, const char *format, ...)
@@ -37,9 +38,10 @@ struct rte_mempool *sl_ports_make_pool(const char *name, uint32_t n_mbufs, uint1
 	return sl_buffers_make_pool(name, &plan);
 }
 
+// Its mtu is the kernel's to set.
 static bool is_interface(const struct sl_dp_port *config)
 {
-	return config->kind == SL_DEVICE_AF_XDP || config->kind == SL_DEVICE_AF_PACKET;
+	return config->kind == SL_DEVICE_AF_XDP || sl_buffers_is_af_packet(config);
 }
 
 static int start_queues(struct rte_mempool *pool, struct sl_port *port, struct sl_text *why)
@@ -146,6 +148,7 @@ int sl_ports_add_as(struct sl_ports *ports, uint16_t dpdk_id, const char *device
 	port->id = dpdk_id;
 	port->parent = (uint16_t)index;
 	port->rss = config->rss;
+	port->is_bond = config->kind == SL_DEVICE_BOND;
 	snprintf(port->device, sizeof(port->device), "%s", device);
 	if (sl_buffers_pool_of(config) == SL_POOL_LONG)
 		pool = ports->long_pool;
@@ -185,7 +188,7 @@ static uint32_t interface_queues(const char *interface)
 }
 
 // The kernel's: its drivers in DPDK know no more than 1500.
-static int raise_interface_mtu(const struct sl_dp_port *config, struct sl_text *why)
+int sl_ports_raise_mtu(const struct sl_dp_port *config, struct sl_text *why)
 {
 	struct ifreq request = {.ifr_name = ""};
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err = 0;
@@ -216,23 +219,84 @@ static int probe_vdev(const char *name, const char *args, uint16_t *id)
 	return rte_eth_dev_get_port_by_name(name, id);
 }
 
+static int probe_af_packet(const struct sl_ports *ports, const struct sl_dp_port *config,
+                           const char *name, uint16_t *id, struct sl_text *why)
+{
+	char args[SL_DPCONFIG_ARGS_BYTES + 64];
+	uint32_t frame_bytes = sl_buffers_af_packet_frame(config->mtu_bytes);
+	int err = sl_ports_raise_mtu(config, why);
+
+	if (err != 0)
+		return err;
+	snprintf(args, sizeof(args), "iface=%s,qpairs=%u,framesz=%u,blocksz=%u", config->device,
+	         ports->n_workers, frame_bytes, RTE_MAX(frame_bytes, 4096u));
+	err = probe_vdev(name, args, id);
+	if (err != 0)
+		return fail(why, err, "af_packet:%s does not open: %s", config->device,
+		            strerror(-err));
+	return 0;
+}
+
+static void name_vdev(const struct sl_dp_port *config, char name[SL_PORT_VDEV_BYTES])
+{
+	snprintf(name, SL_PORT_VDEV_BYTES, "%.*s", (int)strcspn(config->device, ","),
+	         config->device);
+}
+
+int sl_ports_probe(const struct sl_ports *ports, const struct sl_dp_port *config, const char *name,
+                   uint16_t *id, struct sl_text *why)
+{
+	char vdev[SL_PORT_VDEV_BYTES];
+	const char *comma = strchr(config->device, ',');
+	int err;
+
+	if (config->kind == SL_DEVICE_AF_PACKET)
+		return probe_af_packet(ports, config, name, id, why);
+	if (config->kind == SL_DEVICE_PCI) {
+		err = rte_eth_dev_get_port_by_name(config->device, id);
+		if (err != 0)
+			return fail(why, err, "pci:%s is not there or not bound to vfio-pci",
+			            config->device);
+		return 0;
+	}
+	name_vdev(config, vdev);
+	err = probe_vdev(vdev, comma != NULL ? comma + 1 : "", id);
+	if (err != 0)
+		return fail(why, err, "vdev:%s does not open: %s", config->device, strerror(-err));
+	return 0;
+}
+
 static int open_af_packet(struct sl_ports *ports, const struct sl_dp_port *config, uint32_t index,
                           struct sl_text *why)
 {
-	char name[32], args[SL_DPCONFIG_ARGS_BYTES + 64], device[SL_NAME_BYTES];
-	uint32_t frame_bytes = sl_buffers_af_packet_frame(config->mtu_bytes);
+	char name[SL_PORT_VDEV_BYTES], device[SL_NAME_BYTES];
 	uint16_t id;
 	int err;
 
 	snprintf(name, sizeof(name), "net_af_packet%u", index);
-	snprintf(args, sizeof(args), "iface=%s,qpairs=%u,framesz=%u,blocksz=%u", config->device,
-	         ports->n_workers, frame_bytes, RTE_MAX(frame_bytes, 4096u));
-	err = probe_vdev(name, args, &id);
+	err = probe_af_packet(ports, config, name, &id, why);
 	if (err != 0)
-		return fail(why, err, "af_packet:%s does not open: %s", config->device,
-		            strerror(-err));
+		return err;
 	snprintf(device, sizeof(device), "af_packet:%.40s", config->device);
 	return sl_ports_add_as(ports, id, device, config, why);
+}
+
+static int open_bond(struct sl_ports *ports, const struct sl_dp_port *config, uint32_t index,
+                     struct sl_text *why)
+{
+	char device[SL_NAME_BYTES];
+	uint16_t id;
+	int err = sl_bond_open(ports, config, index, &id, why);
+
+	if (err != 0)
+		return err;
+	snprintf(device, sizeof(device), "bond:%.40s", config->device);
+	err = sl_ports_add_as(ports, id, device, config, why);
+	if (err != 0)
+		return err;
+	ports->ports[index].is_lacp = config->bond_mode == SL_BOND_8023AD;
+	ports->has_lacp |= ports->ports[index].is_lacp;
+	return sl_bond_settle(ports, index, why);
 }
 
 static int open_af_xdp(struct sl_ports *ports, const struct sl_dp_port *config, uint32_t index,
@@ -270,15 +334,15 @@ static int open_af_xdp(struct sl_ports *ports, const struct sl_dp_port *config, 
 static int open_port(struct sl_ports *ports, const struct sl_dp_port *config, uint32_t index,
                      const char *xdp_object, struct sl_text *why)
 {
-	char name[32];
+	char name[SL_PORT_VDEV_BYTES];
 	uint16_t id;
-	int err = is_interface(config) ? raise_interface_mtu(config, why) : 0;
+	int err;
 
-	if (err != 0)
-		return err;
 	switch (config->kind) {
 	case SL_DEVICE_AF_XDP:
-		err = open_af_xdp(ports, config, index, xdp_object, why);
+		err = sl_ports_raise_mtu(config, why);
+		if (err == 0)
+			err = open_af_xdp(ports, config, index, xdp_object, why);
 		if (err == 0)
 			return 0;
 		fprintf(stderr, "<4>port %s: %s; using af_packet instead (slower)\n", config->name,
@@ -286,24 +350,16 @@ static int open_port(struct sl_ports *ports, const struct sl_dp_port *config, ui
 		return open_af_packet(ports, config, index, why);
 	case SL_DEVICE_AF_PACKET:
 		return open_af_packet(ports, config, index, why);
-	case SL_DEVICE_PCI:
-		err = rte_eth_dev_get_port_by_name(config->device, &id);
+	case SL_DEVICE_BOND:
+		return open_bond(ports, config, index, why);
+	default:
+		err = sl_ports_probe(ports, config, NULL, &id, why);
 		if (err != 0)
-			return fail(why, err, "pci:%s is not there or not bound to vfio-pci",
-			            config->device);
-		return sl_ports_add_as(ports, id, config->device, config, why);
-	default: {
-		const char *comma = strchr(config->device, ',');
-		size_t n_name =
-			comma != NULL ? (size_t)(comma - config->device) : strlen(config->device);
-
-		snprintf(name, sizeof(name), "%.*s", (int)n_name, config->device);
-		err = probe_vdev(name, comma != NULL ? comma + 1 : "", &id);
-		if (err != 0)
-			return fail(why, err, "vdev:%s does not open: %s", config->device,
-			            strerror(-err));
-		return sl_ports_add_as(ports, id, name, config, why);
-	}
+			return err;
+		name_vdev(config, name);
+		return sl_ports_add_as(ports, id,
+		                       config->kind == SL_DEVICE_PCI ? config->device : name,
+		                       config, why);
 	}
 }
 
@@ -338,7 +394,7 @@ static int make_pools(struct sl_ports *ports, const struct sl_dpconfig *config, 
 	return 0;
 }
 
-int sl_ports_start(struct sl_ports *ports, const struct sl_dpconfig *config, const char *xdp_object,
+int sl_ports_start(struct sl_ports *ports, struct sl_dpconfig *config, const char *xdp_object,
                    struct sl_text *why)
 {
 	uint32_t n_devices = sl_buffers_count_devices(config);
@@ -354,10 +410,8 @@ int sl_ports_start(struct sl_ports *ports, const struct sl_dpconfig *config, con
 		return fail(why, -EIO, "no random numbers");
 	sl_rss_init(&ports->rss, seed, ports->n_workers);
 	for (uint32_t i = 0; i < n_devices; i++) {
-		struct sl_dp_port port = config->ports[i];
-
-		port.rss = (uint8_t)sl_port_rss_side(config, i);
-		err = open_port(ports, &port, i, xdp_object, why);
+		config->ports[i].rss = (uint8_t)sl_port_rss_side(config, i);
+		err = open_port(ports, &config->ports[i], i, xdp_object, why);
 		if (err != 0)
 			return err;
 	}
@@ -370,8 +424,11 @@ void sl_ports_stop(struct sl_ports *ports)
 	for (uint32_t i = 0; i < ports->n_ports; i++) {
 		if (ports->ports[i].parent != i)
 			continue;
+		if (ports->ports[i].is_bond)
+			continue;
 		rte_eth_dev_stop(ports->ports[i].id);
 		rte_eth_dev_close(ports->ports[i].id);
 	}
+	sl_bonds_stop(ports);
 	ports->n_ports = 0;
 }

@@ -4,6 +4,7 @@
 // Queues:  a port has as many queues as workers where the device can, else fewer; queue q of port p
 //          belongs to worker (p + q) mod workers. A worker without a transmit queue of its own on a
 //          port hands its packets to the worker that serves queue 0.
+// Bonds:   bond.h.
 // Devices: af_xdp and af_packet become virtual devices on a kernel interface; an af_xdp port that
 // the kernel
 //          refuses is opened as af_packet instead, and says so.
@@ -18,6 +19,8 @@
 #define SL_NO_QUEUE   UINT16_MAX
 #define SL_QUEUE_DESC 1024
 
+#define SL_PORT_VDEV_BYTES 32
+
 struct sl_port {
 	uint16_t id; // DPDK's
 	uint16_t n_queues;
@@ -27,16 +30,24 @@ struct sl_port {
 	uint8_t rss;     // enum sl_rss_side in force
 	bool is_trunk;   // a device with VLANs
 	bool is_af_xdp;
+	bool is_bond;
+	bool is_lacp; // its driver wants a transmit burst now and then, even an empty one
 	char device[SL_NAME_BYTES]; // as opened, for operators
 };
+
+struct sl_bond;
 
 struct sl_ports {
 	struct sl_port ports[SL_MAX_PORTS];
 	uint8_t macs[SL_MAX_PORTS][6];
 	uint32_t n_ports;
 	uint32_t n_workers;
-	struct sl_rss rss;             // made before the first port
-	bool has_rss;                  // some port steers by it
+	struct sl_rss rss;                     // made before the first port
+	bool has_rss;                          // some port steers by it
+	bool has_lacp;                         // some port is_lacp
+	struct sl_bond *bonds[SL_MAX_DEVICES]; // owned
+	uint32_t n_bonds;
+	uint64_t next_watch_ns;        // of bonds
 	struct rte_mempool *pool;      // every core's packet buffers, and those of most ports
 	struct rte_mempool *long_pool; // of ports with a long mtu; NULL without
 };
@@ -57,9 +68,18 @@ static inline struct rte_mbuf *sl_mbuf_of(struct sl_pkt *pkt)
 	return (struct rte_mbuf *)RTE_PTR_SUB(pkt, sizeof(struct rte_mbuf));
 }
 
-// Opens and starts all ports. 0 or -errno with the reason. xdp_object: path of our XDP program.
-int sl_ports_start(struct sl_ports *ports, const struct sl_dpconfig *config, const char *xdp_object,
+// Opens and starts all ports; config outlives them, and hears which side RSS is to look at. 0 or
+// -errno with the reason. xdp_object: path of our XDP program.
+int sl_ports_start(struct sl_ports *ports, struct sl_dpconfig *config, const char *xdp_object,
                    struct sl_text *why);
+
+// Opens the device of this line (af_packet, pci or vdev) without configuring it; an af_packet
+// device is called name. 0 and its DPDK number, or -errno.
+int sl_ports_probe(const struct sl_ports *ports, const struct sl_dp_port *config, const char *name,
+                   uint16_t *id, struct sl_text *why);
+
+// Raise the mtu of this line's kernel interface, where it is lower.
+int sl_ports_raise_mtu(const struct sl_dp_port *config, struct sl_text *why);
 
 // Configure and start one DPDK port as number index (tests bring rings and null devices).
 int sl_ports_add(struct sl_ports *ports, uint16_t dpdk_id, const char *device, struct sl_text *why);

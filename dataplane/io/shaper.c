@@ -134,7 +134,16 @@ static uint32_t push(struct sl_shaper *shaper, const struct sl_io *io)
 	return n_sent;
 }
 
-uint32_t sl_shaper_flush(struct sl_shaper *shaper, const struct sl_io *io, uint64_t now_ns)
+static uint64_t held(const struct sl_shaper *shaper)
+{
+	uint64_t n = shaper->n_pending;
+
+	for (uint32_t q = 0; q < SL_QOS_COUNT; q++)
+		n += shaper->qos.queues[q].head - shaper->qos.queues[q].tail;
+	return n;
+}
+
+static uint32_t flush(struct sl_shaper *shaper, const struct sl_io *io, uint64_t now_ns)
 {
 	uint32_t n_sent = 0, n_pushed;
 	struct sl_pkt *pkt;
@@ -147,15 +156,29 @@ uint32_t sl_shaper_flush(struct sl_shaper *shaper, const struct sl_io *io, uint6
 		n_sent += n_pushed;
 	} while (n_pushed == SL_SHAPER_PENDING);
 	sl_stat_set(&sl_stats_port_at(io->stats, shaper->worker, shaper->port)->held_pkts,
-	            sl_shaper_held(shaper));
+	            held(shaper));
 	return n_sent;
 }
 
-uint64_t sl_shaper_held(const struct sl_shaper *shaper)
+uint32_t sl_shapers_flush(struct sl_worker *worker, uint64_t now_ns)
 {
-	uint64_t n = shaper->n_pending;
+	uint32_t n_sent = 0;
 
-	for (uint32_t q = 0; q < SL_QOS_COUNT; q++)
-		n += shaper->qos.queues[q].head - shaper->qos.queues[q].tail;
-	return n;
+	worker->is_holding = false;
+	for (uint32_t i = 0; i < worker->n_shapers; i++) {
+		n_sent += flush(worker->shapers[i], worker->io, now_ns);
+		worker->is_holding |= held(worker->shapers[i]) != 0;
+	}
+	return n_sent;
+}
+
+void sl_shapers_beat(const struct sl_worker *worker)
+{
+	for (uint32_t i = 0; i < worker->n_shapers; i++) {
+		const struct sl_shaper *shaper = worker->shapers[i];
+		const struct sl_port *port = &worker->io->ports->ports[shaper->port];
+
+		if (port->is_lacp && port->parent == shaper->port)
+			rte_eth_tx_burst(port->id, shaper->queue, NULL, 0);
+	}
 }

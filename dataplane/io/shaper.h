@@ -33,10 +33,11 @@ void sl_shapers_give(const struct sl_io *io, struct sl_worker *worker);
 // Takes the packet, by its struct sl_pkt's queue; or not, and why, else SL_DROP_COUNT.
 enum sl_drop sl_shaper_send(struct sl_shaper *shaper, struct rte_mbuf *m, uint64_t now_ns);
 
-// What may leave now, to the device. Returns how many did.
-uint32_t sl_shaper_flush(struct sl_shaper *shaper, const struct sl_io *io, uint64_t now_ns);
+// What may leave now by the worker's own ports, to their devices. Returns how many packets did. A
+// worker that is_holding afterwards must not sleep.
+uint32_t sl_shapers_flush(struct sl_worker *worker, uint64_t now_ns);
 
-// Packets in here.
-uint64_t sl_shaper_held(const struct sl_shaper *shaper);
+// For LACP, as the worker does for the other ports.
+void sl_shapers_beat(const struct sl_worker *worker);
 
 #endif

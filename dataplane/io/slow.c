@@ -277,6 +277,11 @@ static void announce(struct sl_slow *slow, const struct sl_ip *address)
 	}
 }
 
+void sl_slow_announce_own(struct sl_slow *slow, const struct sl_ip *address)
+{
+	announce(slow, address);
+}
+
 void sl_slow_announce(struct sl_slow *slow)
 {
 	slow->next_vip = 0;

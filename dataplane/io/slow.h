@@ -51,6 +51,9 @@ bool sl_slow_poll(struct sl_slow *slow, uint64_t now_ns);
 // thousands at once would overflow the rings to the workers and the queues of neighbours.
 void sl_slow_announce(struct sl_slow *slow);
 
+// The same for one address of a port, at once.
+void sl_slow_announce_own(struct sl_slow *slow, const struct sl_ip *address);
+
 void sl_slow_fini(struct sl_slow *slow);
 
 #endif

@@ -14,7 +14,8 @@
 #include "syncookie.h"
 
 #define IDLE_MAX_US 200 // the longest nap; also bounds how long a new snapshot waits for us
-#define IDLE_SPINS  64  // empty turns before the first nap
+#define BEAT_NS     (10 * SL_NS_PER_MS)
+#define IDLE_SPINS  64 // empty turns before the first nap
 
 uint64_t sl_clock_ns(void)
 {
@@ -80,6 +81,24 @@ static void flush_port(struct sl_worker *worker, uint32_t port)
 	worker->n_tx[port] = 0;
 }
 
+// DPDK's LACP sends from within transmit bursts and wants one each 100 ms, packets or none.
+static __rte_noinline void beat(struct sl_worker *worker, uint64_t now_ns)
+{
+	const struct sl_ports *ports = worker->io->ports;
+
+	if (now_ns < worker->next_beat_ns)
+		return;
+	worker->next_beat_ns = now_ns + BEAT_NS;
+	sl_shapers_beat(worker);
+	for (uint32_t p = 0; p < ports->n_ports; p++) {
+		const struct sl_port *port = &ports->ports[p];
+
+		if (port->is_lacp && port->parent == p &&
+		    port->tx_queue[worker->index] != SL_NO_QUEUE)
+			rte_eth_tx_burst(port->id, port->tx_queue[worker->index], NULL, 0);
+	}
+}
+
 static void flush_all(struct sl_worker *worker)
 {
 	for (uint32_t to = 0; to <= worker->io->n_workers; to++) {
@@ -106,21 +125,6 @@ static __attribute__((noinline)) void transmit_elsewhere(struct sl_worker *worke
 	why = sl_shaper_send(shaper, m, worker->fw.now_ns);
 	if (why != SL_DROP_COUNT)
 		free_counted(m, worker->stats->drops, why);
-}
-
-// Packets that left. A worker whose ports have some waiting does not sleep.
-static uint32_t flush_shapers(struct sl_worker *worker, uint64_t now_ns)
-{
-	uint32_t n_sent = 0;
-
-	worker->is_holding = false;
-	for (uint32_t i = 0; i < worker->n_shapers; i++) {
-		struct sl_shaper *shaper = worker->shapers[i];
-
-		n_sent += sl_shaper_flush(shaper, worker->io, now_ns);
-		worker->is_holding |= sl_shaper_held(shaper) != 0;
-	}
-	return n_sent;
 }
 
 static void transmit(struct sl_worker *worker, struct rte_mbuf *m, uint32_t port)
@@ -339,7 +343,9 @@ bool sl_worker_poll(struct sl_worker *worker, uint64_t now_ns)
 		finish_all(worker);
 	flush_all(worker);
 	if (unlikely(worker->n_shapers != 0))
-		n += flush_shapers(worker, now_ns);
+		n += sl_shapers_flush(worker, now_ns);
+	if (unlikely(worker->io->ports->has_lacp))
+		beat(worker, now_ns);
 	sl_flow_expire(fw->flows, fw->now, SL_EXPIRE_EACH);
 	sl_forward_sweep(fw);
 	sl_measure_sweep(fw->measure, now_ns, is_full ? SL_SWEEP_FULL : SL_SWEEP_EACH);

@@ -66,6 +66,7 @@ struct sl_worker {
 	uint32_t n_shapers;
 	bool is_holding; // some packet waits in one of them
 	uint32_t idle_us;
+	uint64_t next_beat_ns; // of bonds with LACP
 	struct sl_frag_table *frags;
 	void *flow_memory; // of the table
 	size_t flow_bytes;

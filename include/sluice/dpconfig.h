@@ -12,18 +12,23 @@
 #include "sluice/types.h"
 
 #define SL_DPCONFIG_MAGIC      UINT32_C(0x534c4450) // "SLDP"
-#define SL_DPCONFIG_VERSION    3
+#define SL_DPCONFIG_VERSION    4
 #define SL_DPCONFIG_PATH_BYTES 108 // sun_path
 #define SL_DPCONFIG_ARGS_BYTES 256
 #define SL_MAX_PORT_ADDRESSES  8
+#define SL_MAX_PORT_MEMBERS    8
+#define SL_MAX_MEMBERS         32 // of all bonds
+#define SL_MEMBER_BYTES        64 // of a member's device, with the closing NUL
 
 enum sl_device_kind {
 	SL_DEVICE_AF_XDP,
 	SL_DEVICE_AF_PACKET,
 	SL_DEVICE_PCI,
 	SL_DEVICE_VDEV,
+	SL_DEVICE_BOND, // device is the word of its mode
 	SL_DEVICE_VLAN, // no device of its own: the tagged packets of its parent
 };
+enum sl_bond_mode { SL_BOND_ACTIVE_BACKUP, SL_BOND_BALANCE_XOR, SL_BOND_8023AD, SL_BOND_MODES };
 enum sl_port_mode { SL_PORT_SHARED, SL_PORT_DEDICATED }; // XDP: kernel keeps the rest, or nothing
 // Which side of a packet received there is the client's, for RSS.
 enum sl_rss_side { SL_RSS_AUTO, SL_RSS_SOURCE, SL_RSS_DESTINATION, SL_RSS_OFF };
@@ -33,6 +38,12 @@ enum sl_hugepages { SL_HUGEPAGES_AUTO, SL_HUGEPAGES_NEVER };
 struct sl_prefix {
 	struct sl_ip address; // host part kept: 10.0.0.1/24 is our address in that network
 	uint8_t bits;         // of the family: 0..32 or 0..128
+	uint8_t zero[7];
+};
+
+struct sl_dp_member {
+	char device[SL_MEMBER_BYTES]; // as of a port
+	uint8_t kind;                 // enum sl_device_kind; the same for all members of a bond
 	uint8_t zero[7];
 };
 
@@ -48,10 +59,13 @@ struct sl_dp_port {
 	uint16_t mtu_bytes;       // 0 = SL_MTU_DEFAULT_BYTES
 	uint16_t vlan_id;         // 1..4094; 0 = a device
 	uint16_t parent;          // number of the VLAN's device
+	uint8_t bond_mode;        // enum sl_bond_mode
+	uint8_t n_members;        // of a bond, the preferred one first; else 0
 	uint8_t training_percent; // of rate_bps, while others want the rest; 1..100
-	uint8_t zero2[5];
+	uint8_t zero2[3];
 	uint64_t rate_bps; // of what it sends; 0 = as fast as the device
 	struct sl_prefix addresses[SL_MAX_PORT_ADDRESSES];
+	struct sl_dp_member members[SL_MAX_PORT_MEMBERS];
 };
 
 struct sl_dp_route {

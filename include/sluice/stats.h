@@ -20,11 +20,12 @@
 
 #include "sluice/drop.h"
 #include "sluice/latency.h"
+#include "sluice/dpconfig.h"
 #include "sluice/qos.h"
 #include "sluice/types.h"
 
 #define SL_STATS_MAGIC   UINT64_C(0x534c555354415431) // "SLUSTAT1"
-#define SL_STATS_VERSION 4
+#define SL_STATS_VERSION 5
 
 typedef _Atomic uint64_t sl_stat; // one writer, relaxed
 
@@ -122,6 +123,13 @@ struct sl_stats_slot {
 	sl_stat generation;
 };
 
+// What a member of a bond does.
+enum sl_member_state {
+	SL_MEMBER_DOWN,
+	SL_MEMBER_BACKUP, // its link is up; another one carries what leaves, or LACP is not agreed
+	SL_MEMBER_ACTIVE,
+};
+
 struct sl_stats_header {
 	uint64_t magic;
 	uint32_t version;
@@ -147,6 +155,9 @@ struct sl_stats_header {
 	char port_devices[SL_MAX_PORTS][SL_NAME_BYTES];
 	uint64_t port_rate_bps[SL_MAX_PORTS]; // 0 = none
 	uint8_t port_rss[SL_MAX_PORTS];       // enum sl_rss_side in force; SL_RSS_OFF: rings alone
+	uint32_t n_members;                   // of all bonds, by port
+	uint8_t member_ports[SL_MAX_MEMBERS];
+	char member_devices[SL_MAX_MEMBERS][SL_NAME_BYTES];
 	// --- main core writes while running ---
 	alignas(64) sl_stat heartbeat_ns; // CLOCK_MONOTONIC, at least each 100 ms
 	sl_stat generation;
@@ -160,6 +171,7 @@ struct sl_stats_header {
 	sl_stat main_drop[SL_DROP_COUNT];
 	sl_stat port_missed[SL_MAX_PORTS]; // counted by the device before we saw them
 	sl_stat port_errors[SL_MAX_PORTS];
+	sl_stat member_states[SL_MAX_MEMBERS]; // enum sl_member_state
 };
 
 static inline void sl_stat_add(sl_stat *stat, uint64_t n)

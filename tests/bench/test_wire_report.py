@@ -4,7 +4,9 @@ import os
 import sys
 import unittest
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "tools", "bench.d"))
+TESTS = os.path.join(os.path.dirname(__file__), "..")
+sys.path[:0] = [os.path.join(TESTS, "lib"), os.path.join(TESTS, "..", "tools", "bench.d")]
+import tap  # noqa: E402
 from wire_report import ERRORS, complaints, parse_wrk, summarize, table  # noqa: E402
 
 CLEAN = """\
@@ -80,25 +82,5 @@ class WireReport(unittest.TestCase):
                                                             "nftables, keep-alive", "nftables, close"])
 
 
-class Tap(unittest.TestResult):
-    """One TAP line a case, as the Check programs write them."""
-
-    def say(self, result, test, text=""):
-        print(f"{result} {self.testsRun} - bench:wire_report:{test.id().rsplit('.', 1)[-1]}: {text}")
-
-    def addSuccess(self, test):
-        self.say("ok", test, "passed")
-
-    def addError(self, test, err):
-        super().addError(test, err)
-        self.say("not ok", test, repr(err[1]))
-
-    def addFailure(self, test, err):
-        super().addFailure(test, err)
-        self.say("not ok", test, " ".join(str(err[1]).split()))
-
-
 if __name__ == "__main__":
-    suite = unittest.defaultTestLoader.loadTestsFromTestCase(WireReport)
-    print(f"1..{suite.countTestCases()}")
-    sys.exit(not suite.run(Tap()).wasSuccessful())
+    tap.main("bench:wire_report", WireReport)

@@ -148,13 +148,15 @@ static void backends_answer(struct scene *s)
 static void client_receives(struct scene *s, const struct sl_pkt *pkt)
 {
 	const uint16_t port = ntohs(pkt->tuple.dport_be);
-	struct client *c = &s->clients[port - PORT_NEW];
-	const enum stage before = port >= PORT_NEW ? c->stage : CLOSED;
+	struct client *c;
+	enum stage before;
 
 	if (port < PORT_NEW) {
 		s->n_open_served += (pkt->tcp_flags & SL_TCP_PSH) != 0;
 		return;
 	}
+	c = &s->clients[port - PORT_NEW];
+	before = c->stage;
 	if (pkt->tcp_flags & SL_TCP_RST)
 		return;
 	if (c->stage == ASKING && pkt->tcp_flags & SL_TCP_SYN)

@@ -93,7 +93,8 @@ static void add_server(struct sl_lab *lab, uint32_t n)
 
 static void add_network(struct sl_lab *lab)
 {
-	bool is_one_arm = lab->spec.layout != SL_LAB_TWO_ARM;
+	bool is_bond = lab->spec.layout == SL_LAB_BOND;
+	bool is_one_arm = !is_bond && lab->spec.layout != SL_LAB_TWO_ARM;
 	const char *client_side = is_one_arm ? "lan0" : "cli0";
 	const char *server_side = is_one_arm ? "lan0" : "srv0";
 
@@ -103,6 +104,8 @@ static void add_network(struct sl_lab *lab)
 	sl_net_ip("sw", "link add br0 type bridge");
 	sl_net_ip("sw", "link set br0 up");
 	add_switch_port(lab, (struct sl_net_end){"lb", server_side}, "lb", 0);
+	if (is_bond)
+		add_switch_port(lab, (struct sl_net_end){"lb", "srv1"}, "lb1", 0);
 	if (is_one_arm)
 		add_switch_port(lab, (struct sl_net_end){"cli", "eth0"}, "cli", CLIENT_VLAN);
 	else
@@ -129,8 +132,13 @@ static void write_dataplane(const struct sl_lab *lab)
 	const char *device = lab->spec.device;
 	const unsigned int mtu = lab->spec.mtu_bytes != 0 ? lab->spec.mtu_bytes : 1500;
 	char text[TEXT_BYTES], path[96], mode[48];
+	char server[128];
 	int n;
 
+	snprintf(server, sizeof(server), "%s:srv0\"", device);
+	if (lab->spec.layout == SL_LAB_BOND)
+		snprintf(server, sizeof(server), "bond:%s\", members: [\"%s:srv0\", \"%s:srv1\"]",
+		         lab->spec.bond_mode, device, device);
 	snprintf(mode, sizeof(mode), "%smtu: %u, ",
 	         strcmp(device, "af_xdp") == 0 ? "mode: shared, " : "", mtu);
 	n = snprintf(text, sizeof(text),
@@ -153,9 +161,9 @@ static void write_dataplane(const struct sl_lab *lab)
 		snprintf(text + n, sizeof(text) - (size_t)n,
 		         "  - {name: client, device: \"%s:cli0\", %saddresses: "
 		         "[10.10.0.1/24, \"fd10::1/64\"]}\n"
-		         "  - {name: server, device: \"%s:srv0\", %saddresses: "
+		         "  - {name: server, device: \"%s, %saddresses: "
 		         "[10.20.0.1/24, \"fd20::1/64\"]}\n",
-		         device, mode, device, mode);
+		         device, mode, server, mode);
 	snprintf(path, sizeof(path), "%s/dataplane.yaml", lab->dir);
 	sl_proc_write_file(path, text);
 }

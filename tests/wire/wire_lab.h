@@ -3,6 +3,7 @@
 //
 //   two arms   cli eth0 ---- cli0 lb srv0 ---- bridge (sw) ---- eth0 s0, s1, ..
 //   VLANs      one port as a trunk: the client in VLAN 10, servers in VLAN 20 (wire_trunk.h)
+//   bond       as two arms, but srv0 and srv1 (switch ports lb and lb1) are one port
 //   one arm    cli, lb (lan0), s0, s1, .. on one bridge; both networks on the one port
 //
 // Addresses: client 10.10.0.2, fd10::2; server N 10.20.0.(11+N), fd20::(11+N hex); Sluice .1 and
@@ -28,7 +29,7 @@
 #define SL_LAB_VIP4        "203.0.113.10"
 #define SL_LAB_VIP6        "2001:db8:ff::10"
 
-enum sl_lab_layout { SL_LAB_TWO_ARM, SL_LAB_ONE_ARM, SL_LAB_VLANS };
+enum sl_lab_layout { SL_LAB_TWO_ARM, SL_LAB_ONE_ARM, SL_LAB_VLANS, SL_LAB_BOND };
 
 struct sl_lab_spec {
 	const char *device;      // "af_xdp" or "af_packet"
@@ -40,6 +41,7 @@ struct sl_lab_spec {
 	uint8_t n_servers;
 	uint8_t n_workers;
 	uint16_t advertised_mss;    // by servers to the client, direct return only; 0 = theirs
+	const char *bond_mode;      // SL_LAB_BOND
 	uint16_t mtu_bytes;         // of every link and port; 0 = 1500
 	bool is_crossed;            // tunnels, fullnat: IPv4 services have IPv6 backends and back
 	const char *client_address; // of the TCP pools, fullnat only; NULL = none

@@ -9,16 +9,15 @@ what to look at.
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
-sys.path.insert(0, os.path.dirname(__file__))
+sys.path[:0] = [os.path.dirname(__file__), os.path.join(os.path.dirname(__file__), "..", "lib.d")]
 import scale  # noqa: E402
 from count import instructions  # noqa: E402
+from machine import machine  # noqa: E402
 from testpmd import Testpmd  # noqa: E402
 
 BUILD = "build/tests/bench"
@@ -126,15 +125,6 @@ def compare(rows):
             print(f"{r['name']}: memory of {r['flows']} flows: table {r['table_resident_bytes'] / 1e6:.0f} MB resident "
                   f"({r['table_resident_bytes'] / r['flows']:.0f} bytes a flow) of {r['table_bytes'] / 1e6:.0f} reserved, "
                   f"measured phases {r['measure_resident_bytes'] / 1e6:.0f} MB")
-
-
-def machine():
-    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo", encoding="ascii")
-                if line.startswith("model name")), platform.processor())
-    git = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True).stdout.strip()
-    gcc = subprocess.run(["cc", "--version"], capture_output=True, text=True).stdout.splitlines()[0]
-    return {"cpu": cpu, "cpus": os.cpu_count(), "compiler": gcc, "git": git, "time": time.strftime("%F %T"),
-            "load": os.getloadavg()[0]}
 
 
 def main():

@@ -11,10 +11,12 @@ import os
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.dirname(__file__))
-from wire_lab import BACKENDS, PORT, VIP, Lab, die_with_parent, run, sweep_dead_runs, wait_until  # noqa: E402
-from wire_peers import CLI, CONTROL, DATAPLANE, kernel_addresses  # noqa: E402
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib.d"))
+from lab import PORT, VIP, Lab, sweep_dead_runs, wait_until  # noqa: E402
+from netns import die_with_parent, run  # noqa: E402
+from peers import CLI, CONTROL, DATAPLANE, kernel_addresses  # noqa: E402
 
+PREFIX, SERVER = "slq", "10.20.0.11"
 RATE_MBIT = 200
 SECONDS, LOAD_RATE = 8, 20
 TRAINING_PORT, ROCE_PORT = 5201, 4791
@@ -68,7 +70,7 @@ def start_sluice(lab, has_classes):
               lab.write("dataplane.yaml", DATAPLANE_YAML.format(dir=lab.dir, rate=RATE_MBIT)), env={"SLUICE_BIN": CLI})
     wait_until("sluice-dataplane", lambda: lab.check_alive() or "sluice-dataplane: ready" in lab.log("sluice-dataplane"))
     os.mkdir(f"{lab.dir}/state")
-    pools = POOLS_YAML.format(vip=VIP, port=PORT, training=TRAINING_PORT, roce=ROCE_PORT, server=BACKENDS[0],
+    pools = POOLS_YAML.format(vip=VIP, port=PORT, training=TRAINING_PORT, roce=ROCE_PORT, server=SERVER,
                               inference="inference" if has_classes else "general",
                               training_class="training" if has_classes else "general")
     lab.start("sluice-control", "lb", lab.other_cpu, CONTROL, "--config", lab.write("pools.yaml", pools), "--state-dir",
@@ -80,10 +82,10 @@ def start_nftables(lab, _):
     lab.inside_lb("sysctl", "-qw", "net.ipv4.ip_forward=1")
     lab.inside_lb("tc", "qdisc", "add", "dev", "cli0", "root", "tbf", "rate", f"{RATE_MBIT}mbit", "burst", "50kb",
                   "latency", "60ms")
-    lab.inside_lb("nft", "-f", lab.write("nft.conf", NFT.format(vip=VIP, server=BACKENDS[0])))
+    lab.inside_lb("nft", "-f", lab.write("nft.conf", NFT.format(vip=VIP, server=SERVER)))
 
 
-def inside(lab, part, *command, timeout=60):
+def run_for(lab, part, *command, timeout=60):
     return subprocess.run(lab.net.inside(part, *command), capture_output=True, text=True, timeout=timeout,
                           preexec_fn=die_with_parent, check=False).stdout
 
@@ -104,9 +106,11 @@ def measure(lab, with_training):
                            "-b", f"{2 * RATE_MBIT}M"), stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
         roce = subprocess.Popen(lab.net.inside("cli", "python3", "-c", ROCE_CLIENT, VIP, str(ROCE_PACKETS)),
                                 stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
-    report = json.loads(inside(lab, "cli", SIM, "load", "--target", f"{VIP}:{PORT}", "--rate", str(LOAD_RATE),
-                               "--duration", str(SECONDS), "--output", "32", "--prompt", "100", "--seed", "3",
-                               "--json", "-").splitlines()[-1])
+    report = f"{lab.dir}/load.json"
+    run_for(lab, "cli", SIM, "load", "--target", f"{VIP}:{PORT}", "--rate", str(LOAD_RATE), "--duration", str(SECONDS),
+            "--output", "32", "--prompt", "100", "--seed", "3", "--json", report)
+    with open(report, encoding="utf-8") as f:
+        report = json.load(f)
     row = {"ttft_p99_ms": report["ttft_ms"]["p99"], "tpot_p99_ms": report["tpot_ms"]["p99"], "failed": report["failed"]}
     if with_training:
         end = json.loads(trainer.communicate(timeout=30)[0])["end"]
@@ -117,18 +121,18 @@ def measure(lab, with_training):
 
 
 def turn(start, has_classes):
-    lab = Lab("0", str(os.cpu_count() - 1))
+    lab = Lab(PREFIX, "0", str(os.cpu_count() - 1), 1)
     try:
         lab.build()
         for part in ("cli", "srv"):
             run(*lab.net.inside(part, "sysctl", "-qw", "net.ipv4.tcp_ecn=1"))
         start(lab, has_classes)
-        lab.start("sim", "srv", lab.other_cpu, SIM, "server", "--listen", f"{BACKENDS[0]}:{PORT}", "--name", "s",
+        lab.start("sim", "srv", lab.other_cpu, SIM, "server", "--listen", f"{SERVER}:{PORT}", "--name", "s",
                   "--seed", "1")
         lab.start("iperf3", "srv", lab.other_cpu, "iperf3", "-s", "-p", str(TRAINING_PORT))
-        lab.start("roce", "srv", lab.other_cpu, "python3", "-c", ROCE_SERVER, BACKENDS[0], str(ROCE_PACKETS),
+        lab.start("roce", "srv", lab.other_cpu, "python3", "-c", ROCE_SERVER, SERVER, str(ROCE_PACKETS),
                   str(ROCE_EACH_S))
-        wait_until("an answer through the balancer", lambda: lab.net and "HTTP" in inside(
+        wait_until("an answer through the balancer", lambda: lab.net and "HTTP" in run_for(
             lab, "cli", "curl", "-si", "--max-time", "1", f"http://{VIP}:{PORT}/health"))
         return measure(lab, False), measure(lab, True)
     finally:
@@ -136,7 +140,7 @@ def turn(start, has_classes):
 
 
 def main():
-    sweep_dead_runs()
+    sweep_dead_runs(PREFIX)
     peers = [("sluice, classes", start_sluice, True), ("sluice, all general", start_sluice, False),
              ("nftables, tbf", start_nftables, False)]
     result = {}

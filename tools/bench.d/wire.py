@@ -3,37 +3,32 @@
 import argparse
 import json
 import os
-import signal
 import sys
 import time
 
-sys.path.insert(0, os.path.dirname(__file__))
-from bench import machine  # noqa: E402
-from wire_lab import CONNECTIONS, Lab, sweep_dead_runs  # noqa: E402
-from wire_peers import PEERS  # noqa: E402
+sys.path[:0] = [os.path.dirname(__file__), os.path.join(os.path.dirname(__file__), "..", "lib.d")]
+import peers  # noqa: E402
+from lab import end_on_signal, rotated, sweep_dead_runs  # noqa: E402
+from machine import machine  # noqa: E402
+from wire_lab import CONNECTIONS, PREFIX, WireLab  # noqa: E402
 from wire_report import LOADS, complaints, summarize, table  # noqa: E402
 
 WARM_S = 1
+PEERS = {"testpmd io": peers.start_testpmd, "sluice": peers.start_sluice, "haproxy": peers.start_haproxy,
+         "nginx stream": peers.start_nginx, "nftables": peers.start_nftables}
 
 
 def progress(text):
     print(f"# {text}", flush=True)
 
 
-def end_on_signal(number, _frame):
-    # Once: cleaning up is not to be interrupted by a second Ctrl-C.
-    for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(n, signal.SIG_IGN)
-    raise SystemExit(128 + number)
-
-
 def turn(name, seconds, cpus):
-    lab = Lab(*cpus)
+    lab = WireLab(*cpus)
     try:
         lab.build()
         lab.start_backend()
         PEERS[name](lab)
-        lab.wait_ready()
+        lab.wait_ready("/", "hello\n")
         figures = {}
         for load in LOADS:
             lab.wrk(load, WARM_S)
@@ -41,11 +36,6 @@ def turn(name, seconds, cpus):
         return figures
     finally:
         lab.stop()
-
-
-def rotated(names, by):
-    by %= len(names)
-    return names[by:] + names[:by]
 
 
 def measure(names, n_rounds, seconds, cpus):
@@ -79,9 +69,8 @@ def main():
         raise SystemExit("bench: --wire needs two CPUs: one for the balancer, one for the rest")
     n_rounds, seconds = (args.rounds or 3, 1) if args.quick else (args.rounds or 5, 4)
     names = [n for n in PEERS if args.only in n or n == next(iter(PEERS))]
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, end_on_signal)
-    sweep_dead_runs()
+    end_on_signal()
+    sweep_dead_runs(PREFIX)
     about = machine()
     progress("{cpu}, {cpus} cpus, {git}, load {load:.1f}, kernel {kernel}".format(kernel=os.uname().release, **about))
     progress(f"balancer on cpu {cpus[-1]}, the rest on cpu {cpus[0]}; wrk with {CONNECTIONS} connections, "

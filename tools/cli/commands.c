@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "assess.h"
 #include "check_command.h"
 
 static int run_version(int argc, char **argv)
@@ -26,6 +27,9 @@ const struct sl_cli_option sl_cli_options[] = {
 	{'d', "dataplane", "FILE", false, "data plane file, too"},
 	{'D', "dataplane", NULL, false, "of the data plane file instead of the pools file"},
 	{'m', "markdown", NULL, false, "as a table for people"},
+	{'A', "output", "text|json", false, "a summary, or one JSON line per flow"},
+	{'H', "hide-ports", NULL, false, "tell classes by behaviour alone: no port, no content"},
+	{'F', "features", NULL, false, "one line per checkpoint, for tools/train_classifier.py"},
 	{'M', "man", NULL, false, "as a manual page: sluice help --man | man -l -"},
 };
 const size_t sl_cli_n_options = sizeof(sl_cli_options) / sizeof(sl_cli_options[0]);
@@ -54,6 +58,8 @@ const struct sl_cli_command sl_cli_commands[] = {
 	{"flow count", "", "flows by backend", "", 0, sl_cli_flow_count, NULL},
 	{"drops", "", "packets dropped, by reason, and what each means", "W", 0, sl_cli_drops,
          NULL},
+	{"assess", "CAPTURE.pcap", "what is in a capture: classes, latency, bursts, talkers", "AHF",
+         1, NULL, sl_assess_command},
 	{"completion", "bash|zsh|fish", "a script that completes words of this command", "", 1,
          NULL, sl_cli_completion},
 	{"version", "", "of this command", "", 0, NULL, run_version},

@@ -64,6 +64,18 @@ static void print_queues(const json_t *port)
 	}
 }
 
+static void print_members(const json_t *port)
+{
+	json_t *member;
+	size_t i;
+
+	json_array_foreach(json_object_get(port, "members"), i, member)
+	{
+		printf("  member    %s: %s\n", sl_cli_text_of(member, "device"),
+		       sl_cli_text_of(member, "state"));
+	}
+}
+
 static void print_ports(const json_t *dp)
 {
 	char rx[16], tx[16], handed[16];
@@ -78,6 +90,7 @@ static void print_ports(const json_t *dp)
 		       count_of(port, "tx_packets_total", tx), sl_cli_text_of(port, "rss"),
 		       count_of(port, "handed_total", handed));
 		print_queues(port);
+		print_members(port);
 	}
 }
 

@@ -15,7 +15,7 @@ import time
 from net import PARTS, PORT, PREFIX, SERVERS, VIP4, VIP6, Network, server_addresses
 from netns import die_with_parent, sweep_dead_namespaces
 
-BUILD = os.path.abspath("build")
+BUILD = os.path.abspath(os.environ.get("SL_BUILD", "build"))
 DATAPLANE = f"{BUILD}/dataplane/io/sluice-dataplane"
 CONTROL = f"{BUILD}/control/sluice-control"
 CLI = f"{BUILD}/tools/cli/sluice"

@@ -31,13 +31,14 @@ struct sl_capture *sl_capture_open(const char *path)
 		return NULL;
 	c->pcap = pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_NANO, why);
 	if (c->pcap == NULL) {
-		fprintf(stderr, "sluice-replay: %s\n", why);
+		fprintf(stderr, "%s: %s\n", program_invocation_short_name, why);
 		free(c);
 		return NULL;
 	}
 	if (pcap_datalink(c->pcap) != DLT_EN10MB) {
-		fprintf(stderr, "sluice-replay: %s: link type %s, but Sluice speaks Ethernet\n",
-		        path, pcap_datalink_val_to_name(pcap_datalink(c->pcap)));
+		fprintf(stderr, "%s: %s: link type %s, but Sluice speaks Ethernet\n",
+		        program_invocation_short_name, path,
+		        pcap_datalink_val_to_name(pcap_datalink(c->pcap)));
 		sl_capture_close(c);
 		return NULL;
 	}
@@ -47,19 +48,27 @@ struct sl_capture *sl_capture_open(const char *path)
 int sl_capture_next(struct sl_capture *c, struct sl_captured *packet)
 {
 	struct pcap_pkthdr *header;
+	uint32_t wire_bytes;
 	const u_char *bytes;
 	int got = pcap_next_ex(c->pcap, &header, &bytes);
 
 	if (got == PCAP_ERROR_BREAK)
 		return 0;
 	if (got != 1 || header->caplen > MAX_FRAME_BYTES) {
-		fprintf(stderr, "sluice-replay: reading the capture: %s\n", pcap_geterr(c->pcap));
+		fprintf(stderr, "%s: reading the capture: %s\n", program_invocation_short_name,
+		        pcap_geterr(c->pcap));
 		return -EIO;
 	}
+	wire_bytes = header->len < MAX_FRAME_BYTES ? header->len : MAX_FRAME_BYTES;
+	if (wire_bytes < header->caplen)
+		wire_bytes = header->caplen;
 	memcpy(c->room + SL_CAPTURE_HEADROOM_BYTES, bytes, header->caplen);
+	memset(c->room + SL_CAPTURE_HEADROOM_BYTES + header->caplen, 0,
+	       wire_bytes - header->caplen);
 	*packet = (struct sl_captured){
 		.frame = c->room + SL_CAPTURE_HEADROOM_BYTES,
 		.n_bytes = header->caplen,
+		.wire_bytes = wire_bytes,
 		.is_cut = header->caplen < header->len,
 		// tv_usec counts nanoseconds: that is what was asked for.
 		.t_ns = (uint64_t)header->ts.tv_sec * SL_NS_PER_S + (uint64_t)header->ts.tv_usec,
@@ -87,7 +96,7 @@ struct sl_capture_writer *sl_capture_create(const char *path)
 	if (w->pcap != NULL)
 		w->dumper = pcap_dump_open(w->pcap, path);
 	if (w->dumper == NULL) {
-		fprintf(stderr, "sluice-replay: %s\n",
+		fprintf(stderr, "%s: %s\n", program_invocation_short_name,
 		        w->pcap != NULL ? pcap_geterr(w->pcap) : "out of memory");
 		if (w->pcap != NULL)
 			pcap_close(w->pcap);
@@ -117,7 +126,8 @@ int sl_capture_finish(struct sl_capture_writer *w)
 	if (w == NULL)
 		return 0;
 	if (pcap_dump_flush(w->dumper) != 0 || ferror(pcap_dump_file(w->dumper))) {
-		fprintf(stderr, "sluice-replay: %s: %s\n", w->path, strerror(errno));
+		fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, w->path,
+		        strerror(errno));
 		err = -EIO;
 	}
 	pcap_dump_close(w->dumper);

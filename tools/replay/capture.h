@@ -16,7 +16,9 @@ struct sl_capture_writer;
 struct sl_captured {
 	uint8_t *frame; // owned by the capture, may be written to until the next one
 	uint32_t n_bytes;
-	bool is_cut; // the capture kept only a part of it
+	uint32_t
+		wire_bytes; // that it had, capped at what libpcap accepts; zeros stand for the rest
+	bool is_cut;        // the capture kept only a part of it
 	uint64_t t_ns;
 };
 

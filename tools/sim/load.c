@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 
 #define DRAIN_MS   30000 // how long the last answers may take after the last arrival
 #define TIMEOUT_MS 60000
+#define RATE_NS    (5 * SL_NS_PER_S) // how long a drawn rate lasts
 
 static uint64_t earliest(uint64_t a, uint64_t b)
 {
@@ -32,20 +34,34 @@ void sl_load_schedule(struct sl_load *load)
 	sl_loop_set_deadline(&load->loop, due_ns);
 }
 
+// Goes by the arrivals, not by the clock: the same seed asks at the same times.
+static void vary_rate(struct sl_load *load)
+{
+	const double spread = load->settings.rate_spread;
+
+	while (load->next_rate_ns <= load->next_arrival_ns) {
+		// exp(spread^2 / 2) is the mean of the factor drawn.
+		load->rate =
+			load->settings.rate *
+			exp(spread * sl_random_normal(&load->rate_random) - spread * spread / 2);
+		load->next_rate_ns += RATE_NS;
+	}
+}
+
 static void send_due(struct sl_load *load, uint64_t now_ns)
 {
-	const double mean_gap_ns = (double)SL_NS_PER_S / load->settings.rate;
-
 	while (load->next_arrival_ns <= now_ns) {
 		struct sl_size size = sl_sizes_next(&load->sizes);
 
+		vary_rate(load);
 		if (sl_call_start(load, &size, load->next_arrival_ns) != 0) {
 			fprintf(stderr, "sluice-sim load: out of memory, stopping\n");
 			load->loop.is_stopped = true;
 			return;
 		}
 		load->next_arrival_ns +=
-			1 + (uint64_t)sl_random_exponential(&load->random, mean_gap_ns);
+			1 + (uint64_t)sl_random_exponential(&load->random,
+		                                            (double)SL_NS_PER_S / load->rate);
 		if (load->next_arrival_ns >= load->end_ns)
 			load->next_arrival_ns = SL_LOOP_NEVER;
 	}
@@ -96,8 +112,10 @@ static void something_due(void *ctx)
 static int usage(void)
 {
 	fprintf(stderr,
-	        "usage: sluice-sim load --target ADDR:PORT [--rate 30] [--duration 30]\n"
-	        "  [--connections per-request|keep-alive] [--prompt MEAN] [--output MEAN]\n"
+	        "usage: sluice-sim load --target ADDR:PORT [--rate 30] [--rate-spread 0]\n"
+	        "  [--duration 30] [--connections per-request|keep-alive] [--prompt MEAN] "
+	        "[--output MEAN]\n"
+	        "  [--protocol http1|http2] [--tls] (h2c without it; any certificate will do)\n"
 	        "  [--trace FILE] [--seed N] [--slo-ttft 2s] [--slo-tpot 100ms] [--timeout 60s]\n"
 	        "  [--json FILE] [--live FILE]       a FILE of - is standard output\n");
 	return SL_EXIT_USAGE;
@@ -107,6 +125,12 @@ static int set_connections(struct sl_load_settings *settings, const char *value)
 {
 	settings->is_keep_alive = strcmp(value, "keep-alive") == 0;
 	return settings->is_keep_alive || strcmp(value, "per-request") == 0 ? 0 : -EINVAL;
+}
+
+static int set_protocol(struct sl_load_settings *settings, const char *value)
+{
+	settings->is_http2 = strcmp(value, "http2") == 0;
+	return settings->is_http2 || strcmp(value, "http1") == 0 ? 0 : -EINVAL;
 }
 
 static int set_path(const char **path, const char *value)
@@ -125,10 +149,17 @@ static int parse_option(void *ctx, int option, const char *value)
 		return sl_addr_parse(&settings->target, value);
 	case 'r':
 		return sl_option_double(value, 0.01, 100000, &settings->rate);
+	case 'v':
+		return sl_option_double(value, 0, 3, &settings->rate_spread);
 	case 'd':
 		return sl_option_duration_ms(value, &settings->duration_ms);
 	case 'c':
 		return set_connections(settings, value);
+	case 'P':
+		return set_protocol(settings, value);
+	case 'S':
+		settings->is_tls = true;
+		return 0;
 	case 'p':
 		return sl_option_double(value, 1, SL_SIZES_TOKENS_MAX, &load->sizes.prompt_mean);
 	case 'o':
@@ -157,8 +188,11 @@ static int parse_settings(struct sl_load *load, int argc, char **argv)
 	static const struct option options[] = {
 		{"target", required_argument, NULL, 't'},
 		{"rate", required_argument, NULL, 'r'},
+		{"rate-spread", required_argument, NULL, 'v'},
 		{"duration", required_argument, NULL, 'd'},
 		{"connections", required_argument, NULL, 'c'},
+		{"protocol", required_argument, NULL, 'P'},
+		{"tls", no_argument, NULL, 'S'},
 		{"prompt", required_argument, NULL, 'p'},
 		{"output", required_argument, NULL, 'o'},
 		{"trace", required_argument, NULL, 'T'},
@@ -235,8 +269,10 @@ static int generate(struct sl_load *load)
 
 	load->sizes.random = settings->seed;
 	load->random = ~settings->seed;
+	load->rate_random = settings->seed ^ UINT64_C(0x5555555555555555); // unlike both
 	load->start_ns = sl_loop_now_ns();
 	load->next_arrival_ns = load->start_ns;
+	load->next_rate_ns = load->start_ns;
 	load->next_tick_ns = load->start_ns + SL_NS_PER_S;
 	load->end_ns = load->start_ns + duration_ns;
 	load->drain_end_ns = load->end_ns + settings->drain_ms * SL_NS_PER_MS;

@@ -20,10 +20,11 @@
 
 struct sl_load_settings {
 	struct sl_addr target;
-	double rate; // requests a second
+	double rate;        // requests a second
+	double rate_spread; // of the rate's logarithm
 	uint32_t duration_ms, drain_ms, timeout_ms;
 	uint32_t slo_ttft_ms, slo_tpot_ms;
-	bool is_keep_alive;
+	bool is_keep_alive, is_http2, is_tls;
 	const char *trace_path, *json_path, *live_path;
 	uint64_t seed;
 };
@@ -37,7 +38,7 @@ struct sl_call {
 	char *body;
 	size_t body_size;
 	struct sl_sse sse;
-	uint64_t scheduled_ns, first_ns, last_ns;
+	uint64_t scheduled_ns, sent_ns, first_ns, last_ns; // sent: the request's header
 	uint32_t n_tokens;
 	bool is_done; // [DONE] came
 	char backend[SL_LOAD_NAME];
@@ -56,7 +57,9 @@ struct sl_load {
 	uint64_t in_flight;
 	uint64_t start_ns, next_arrival_ns, next_tick_ns, curl_due_ns;
 	uint64_t end_ns, drain_end_ns;
-	uint64_t random;
+	uint64_t random, rate_random;
+	double rate; // now
+	uint64_t next_rate_ns;
 	FILE *live;
 	bool is_terminal;
 };

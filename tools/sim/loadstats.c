@@ -86,6 +86,9 @@ void sl_load_stats_result(struct sl_load_stats *stats, const struct sl_load_resu
 		return;
 	observe(&stats->ttft, stats->slot, result->ttft_us);
 	observe(&stats->e2e, stats->slot, result->e2e_us);
+	observe(&stats->answer, stats->slot, result->answer_us);
+	stats->gaps_us += result->gaps_us;
+	stats->n_gaps += result->n_gaps;
 	observe(&backend->ttft, stats->slot, result->ttft_us);
 	if (result->has_tpot)
 		observe(&stats->tpot, stats->slot, result->tpot_us);
@@ -99,6 +102,7 @@ void sl_load_stats_tick(struct sl_load_stats *stats)
 	sl_hist_clear(&stats->ttft.recent[stats->slot]);
 	sl_hist_clear(&stats->tpot.recent[stats->slot]);
 	sl_hist_clear(&stats->e2e.recent[stats->slot]);
+	sl_hist_clear(&stats->answer.recent[stats->slot]);
 	for (unsigned i = 0; i < stats->n_backends; i++) {
 		memset(&stats->backends[i]->second, 0, sizeof(stats->second));
 		sl_hist_clear(&stats->backends[i]->ttft.recent[stats->slot]);
@@ -193,7 +197,14 @@ static json_t *stats_json(const struct sl_load_stats *stats, double t_s, uint64_
 
 json_t *sl_load_stats_total_json(const struct sl_load_stats *stats, double t_s, uint64_t in_flight)
 {
-	return stats_json(stats, t_s, in_flight, false);
+	json_t *json = stats_json(stats, t_s, in_flight, false);
+
+	json_object_set_new(json, "answer_ms", window_json(&stats->answer, false, true));
+	json_object_set_new(json, "gap_mean_ms",
+	                    stats->n_gaps == 0 ? json_null()
+	                                       : json_real((double)stats->gaps_us / 1000.0 /
+	                                                   (double)stats->n_gaps));
+	return json;
 }
 
 json_t *sl_load_stats_live_json(const struct sl_load_stats *stats, double t_s, uint64_t in_flight)

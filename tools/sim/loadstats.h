@@ -34,6 +34,9 @@ struct sl_load_result {
 	enum sl_load_error error;
 	const char *backend; // "" when it never said who it is
 	uint64_t ttft_us, tpot_us, e2e_us;
+	uint64_t answer_us; // first token, from when the request left
+	uint64_t gaps_us;   // first to last token
+	uint32_t n_gaps;
 	bool has_tpot; // an answer of one token has none
 	bool met_slo;
 };
@@ -57,7 +60,8 @@ struct sl_load_backend {
 struct sl_load_stats {
 	struct sl_load_counts total, second;
 	struct sl_load_counts recent[SL_LOAD_RECENT_S];
-	struct sl_load_window ttft, tpot, e2e;
+	struct sl_load_window ttft, tpot, e2e, answer;
+	uint64_t gaps_us, n_gaps;                           // of all answers
 	struct sl_load_backend *backends[SL_LOAD_BACKENDS]; // owned; [0] is "?"
 	unsigned n_backends;
 	unsigned slot; // of the second under way, in every `recent`

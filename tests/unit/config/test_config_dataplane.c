@@ -152,6 +152,30 @@ START_TEST(vlans_are_ports_behind_all_devices)
 }
 END_TEST
 
+START_TEST(a_bond_keeps_its_mode_and_the_order_of_its_members)
+{
+	static const char *const modes[] = {"active-backup", "balance-xor", "802.3ad"};
+	struct sl_dpconfig c;
+	char text[256];
+
+	snprintf(text, sizeof(text),
+	         "ports:\n  - { name: a, device: \"bond:%s\", mtu: 9000, members: "
+	         "[\"vdev:net_tap0,iface=t0\", \"vdev:net_tap1\"] }\n"
+	         "  - { name: b, device: \"bond:%s\", members: [\"pci:0000:01:00.0\"] }\n",
+	         modes[_i], modes[_i]);
+	parse(text, &c);
+	ck_assert_uint_eq(c.n_ports, 2);
+	ck_assert_uint_eq(c.ports[0].kind, SL_DEVICE_BOND);
+	ck_assert_uint_eq(c.ports[0].bond_mode, (unsigned)_i);
+	ck_assert_uint_eq(c.ports[0].n_members, 2);
+	ck_assert_uint_eq(c.ports[0].members[0].kind, SL_DEVICE_VDEV);
+	ck_assert_str_eq(c.ports[0].members[0].device, "net_tap0,iface=t0");
+	ck_assert_str_eq(c.ports[0].members[1].device, "net_tap1");
+	ck_assert_uint_eq(c.ports[1].members[0].kind, SL_DEVICE_PCI);
+	ck_assert_uint_eq(c.ports[1].n_members, 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("config_dataplane");
@@ -163,6 +187,8 @@ int main(void)
 	tcase_add_test(tc, least_file_gets_the_defaults);
 	tcase_add_test(tc, other_words_become_their_enum_values);
 	tcase_add_test(tc, vlans_are_ports_behind_all_devices);
+	tcase_add_loop_test(tc, a_bond_keeps_its_mode_and_the_order_of_its_members, 0,
+	                    SL_BOND_MODES);
 	suite_add_tcase(suite, tc);
 	return sl_check_run(suite);
 }

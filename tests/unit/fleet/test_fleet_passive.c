@@ -126,7 +126,7 @@ static const struct {
 	{"who lets wait where others answer", 0, 0, 0, 0, 4000000, 8, SL_GUARD_OUTLIER},
 	{"who lets wait where nobody else is asked", 0, 0, 0, 0, 11000000, 12, SL_GUARD_STALL,
          true},
-	{"who is five times as slow", 1, 1000000, 0, 0, 0, 10, SL_GUARD_OUTLIER},
+	{"who is twenty times as slow", 1, 4000000, 0, 0, 0, 10, SL_GUARD_OUTLIER},
 };
 
 START_TEST(who_fails_is_ejected_with_the_numbers_and_comes_back_by_a_trickle)

@@ -2,6 +2,7 @@
 #include "sl_check.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -65,6 +66,44 @@ START_TEST(two_seconds_of_load_have_no_failure)
 	ck_assert_double_gt(ttft_ms, 0.8);  // two thousandths of a second is what the model says
 	ck_assert_double_lt(ttft_ms, 1000); // wide: a busy machine is no fault, a wrong unit is
 	json_decref(json);
+}
+END_TEST
+
+static json_int_t sent_with(const char *target, const char *spread, const char *seed)
+{
+	char path[32];
+	json_int_t sent;
+	json_t *json;
+
+	temporary(path);
+	ck_assert_int_eq(
+		child_run((const char *[]){"load", "--target", target, "--rate", "150",
+	                                   "--rate-spread", spread, "--duration", "1", "--output",
+	                                   "2", "--seed", seed, "--json", path, NULL}),
+		0);
+	json = read_json(path);
+	sent = number(json, NULL, "sent");
+	json_decref(json);
+	return sent;
+}
+
+START_TEST(a_spread_rate_is_drawn_from_the_seed)
+{
+	struct child server;
+	json_int_t even[2], spread[2];
+
+	child_start(&server, server_argv);
+	for (int i = 0; i < 2; i++) {
+		static const char *const seeds[] = {"2", "10"};
+
+		even[i] = sent_with(server.http, "0", seeds[i]);
+		spread[i] = sent_with(server.http, "1", seeds[i]);
+	}
+	child_stop(&server);
+	// More than six standard deviations of what chance makes of 150.
+	ck_assert_int_le(llabs(even[0] - even[1]), 110);
+	ck_assert_int_le(spread[0], even[0] / 2);
+	ck_assert_int_ge(spread[1], even[1] * 3 / 2);
 }
 END_TEST
 
@@ -234,6 +273,7 @@ int main(void)
 
 	tcase_set_timeout(tcase, 30); // a guard, not a wait
 	tcase_add_loop_test(tcase, two_seconds_of_load_have_no_failure, 0, 2);
+	tcase_add_test(tcase, a_spread_rate_is_drawn_from_the_seed);
 	tcase_add_test(tcase, a_port_that_nobody_serves_counts_as_refused);
 	tcase_add_loop_test(tcase, trouble_is_counted_by_its_kind, 0, 2);
 	tcase_add_test(tcase, live_lines_come_once_a_second_and_hold_the_sums);
