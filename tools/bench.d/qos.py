@@ -42,7 +42,12 @@ pools:
   roce: {{forward: {{mode: nat}}, backends: [{{name: s, address: "{server}:{roce}"}}]}}
 """
 NFT = """\
-table ip q {{ chain pre {{ type nat hook prerouting priority dstnat; ip daddr {vip} dnat to {server} }} }}
+table ip q {{
+	chain pre {{
+		type nat hook prerouting priority dstnat;
+		ip daddr {vip} dnat to {server}
+	}}
+}}
 """
 # A requester whose reads are answered: data packets of a queue pair, numbered, as fast as they are paced.
 ROCE_SERVER = """
@@ -145,7 +150,10 @@ def main():
              ("nftables, tbf", start_nftables, False)]
     result = {}
     print(f"port {RATE_MBIT} Mbit/s, training asks for {2 * RATE_MBIT}; p99 in ms, alone -> beside training")
+    only = sys.argv[sys.argv.index("--only") + 1] if "--only" in sys.argv else ""
     for name, start, has_classes in peers:
+        if only not in name:
+            continue
         try:
             alone, beside = turn(start, has_classes)
         except RuntimeError as why:
@@ -153,10 +161,11 @@ def main():
             continue
         result[name] = {"alone": alone, "beside": beside}
         marked = sum(q["marked_total"] for q in beside["queues"].values())
+        dropped = sum(q["dropped_total"] for q in beside["queues"].values())
         print(f"{name:22} TTFT {alone['ttft_p99_ms']:7.2f} -> {beside['ttft_p99_ms']:7.2f}   per token "
               f"{alone['tpot_p99_ms']:6.2f} -> {beside['tpot_p99_ms']:6.2f}   training {beside['training_mbit']:6.1f} "
               f"Mbit/s   RoCE lost {beside['roce_lost']}   failed {alone['failed'] + beside['failed']}   "
-              f"marked {marked if beside['queues'] else '-'}", flush=True)
+              f"{f'marked {marked} dropped {dropped}' if beside['queues'] else ''}", flush=True)
     if "--json" in sys.argv:
         with open(sys.argv[sys.argv.index("--json") + 1], "w", encoding="utf-8") as f:
             json.dump(result, f, indent=1)
