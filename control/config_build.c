@@ -239,6 +239,7 @@ static void build_port(const struct raw_port *raw, struct sl_dp_port *out)
 	out->kind = raw->device.kind;
 	out->mode = (uint8_t)raw->mode;
 	out->rss = (uint8_t)raw->rss;
+	out->checksums = (uint8_t)raw->checksums;
 	out->mtu_bytes = (uint16_t)raw->mtu_bytes;
 	out->rate_bps = raw->rate_bps;
 	out->training_percent = (uint8_t)raw->training_percent;

@@ -186,6 +186,7 @@ struct raw_port {
 	struct raw_list members; // struct raw_member
 	uint64_t mode;           // enum sl_port_mode
 	uint64_t rss;            // enum sl_rss_side
+	uint64_t checksums;      // enum sl_checksums
 	uint64_t mtu_bytes;
 	uint64_t rate_bps; // 0 = none
 	uint64_t training_percent;

@@ -29,6 +29,7 @@ static const char *const states[] = {"ready", "drain", "maint", NULL};
 static const char *const idles[] = {"poll", "sleep", NULL};
 static const char *const hugepages[] = {"auto", "never", NULL};
 static const char *const rss_sides[] = {"auto", "source", "destination", "off", NULL};
+static const char *const checksums[] = {"auto", "software", NULL};
 static const char *const port_modes[] = {"shared", "dedicated", NULL};
 
 #define ONLY_HTTP    (1u << SL_PROBE_HTTP)
@@ -385,6 +386,10 @@ static const struct sl_schema_key port_keys[] = {
                 "NIC gives requests and replies to one worker; auto: source where a default route "
                 "leads, else destination. No effect on devices without programmable RSS"},
 	RATE_KEYS(raw_port),
+	{"checksums", SL_VALUE_WORD, false, AT(raw_port, checksums), .default_text = "auto",
+         .words = checksums,
+         .doc = "auto drops as bad_checksum what a device that checks finds wrong; software leaves "
+                "it to the ends, as on devices that do not check"},
 	ADDRESSES_KEY(raw_port),
 	{"vlans", SL_VALUE_LIST, false, AT(raw_port, vlans), 1, SL_MAX_PORTS - 1,
          .item = &vlan_item, .item_bytes = sizeof(struct raw_vlan),

@@ -106,6 +106,9 @@ static int configure(const struct sl_ports *ports, struct sl_port *port,
 		ports->n_workers, (uint32_t)RTE_MIN(info.max_rx_queues, info.max_tx_queues));
 	if (port->n_queues == 0)
 		return fail(why, -ENODEV, "%s has no queues", port->device);
+	if (config->checksums == SL_CHECKSUMS_AUTO)
+		conf.rxmode.offloads = info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_CHECKSUM;
+	port->has_checks = conf.rxmode.offloads != 0;
 	if (!sl_port_rss_ask(ports, &info, port, &conf))
 		port->rss = SL_RSS_OFF;
 	if (port->rss == SL_RSS_OFF && port->n_queues > 1 && info.flow_type_rss_offloads != 0) {

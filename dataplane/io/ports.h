@@ -31,7 +31,8 @@ struct sl_port {
 	bool is_trunk;   // a device with VLANs
 	bool is_af_xdp;
 	bool is_bond;
-	bool is_lacp; // its driver wants a transmit burst now and then, even an empty one
+	bool has_checks; // the device tells of wrong checksums
+	bool is_lacp;    // its driver wants a transmit burst now and then, even an empty one
 	char device[SL_NAME_BYTES]; // as opened, for operators
 };
 

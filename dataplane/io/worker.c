@@ -223,6 +223,28 @@ static void count_vlan(struct sl_worker *worker, const struct sl_pkt *pkt)
 	sl_stat_add(&stats->rx_bytes, pkt->len);
 }
 
+// Each layer has two bits: bad alone is what counts, both mean that nobody looked.
+static bool is_bad(uint64_t flags)
+{
+	return (flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_BAD ||
+	       (flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_BAD;
+}
+
+// Of a port whose device checks. Returns how many are left.
+static __rte_noinline uint16_t drop_bad(struct sl_worker *worker, struct rte_mbuf **pkts,
+                                        uint16_t n_pkts)
+{
+	uint16_t n_good = 0;
+
+	for (uint16_t i = 0; i < n_pkts; i++) {
+		if (is_bad(pkts[i]->ol_flags))
+			free_counted(pkts[i], worker->stats->drops, SL_DROP_BAD_CHECKSUM);
+		else
+			pkts[n_good++] = pkts[i];
+	}
+	return n_good;
+}
+
 static inline void receive_one(struct sl_worker *worker, struct rte_mbuf *m, uint32_t port,
                                const bool is_trunk)
 {
@@ -250,8 +272,8 @@ static uint32_t receive(struct sl_worker *worker, uint32_t port, uint32_t queue)
 	struct sl_stats_port *stats = sl_stats_port_at(worker->io->stats, worker->index, port);
 	struct rte_mbuf *pkts[SL_BURST];
 	uint64_t n_bytes = 0;
-	uint16_t n = rte_eth_rx_burst(worker->io->ports->ports[port].id, (uint16_t)queue, pkts,
-	                              SL_BURST);
+	const struct sl_port *p = &worker->io->ports->ports[port];
+	uint16_t n = rte_eth_rx_burst(p->id, (uint16_t)queue, pkts, SL_BURST), n_left;
 
 	if (n == 0)
 		return 0;
@@ -262,12 +284,15 @@ static uint32_t receive(struct sl_worker *worker, uint32_t port, uint32_t queue)
 	sl_stat_add(&worker->stats->rx_pkts, n);
 	sl_stat_add(&stats->rx_pkts, n);
 	sl_stat_add(&stats->rx_bytes, n_bytes);
-	if (unlikely(worker->io->ports->ports[port].is_trunk)) {
-		for (uint16_t i = 0; i < n; i++)
+	n_left = n;
+	if (unlikely(p->has_checks))
+		n_left = drop_bad(worker, pkts, n);
+	if (unlikely(p->is_trunk)) {
+		for (uint16_t i = 0; i < n_left; i++)
 			receive_one(worker, pkts[i], port, true);
 		return n;
 	}
-	for (uint16_t i = 0; i < n; i++)
+	for (uint16_t i = 0; i < n_left; i++)
 		receive_one(worker, pkts[i], port, false);
 	return n;
 }

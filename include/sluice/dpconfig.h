@@ -12,7 +12,7 @@
 #include "sluice/types.h"
 
 #define SL_DPCONFIG_MAGIC      UINT32_C(0x534c4450) // "SLDP"
-#define SL_DPCONFIG_VERSION    4
+#define SL_DPCONFIG_VERSION    5
 #define SL_DPCONFIG_PATH_BYTES 108 // sun_path
 #define SL_DPCONFIG_ARGS_BYTES 256
 #define SL_MAX_PORT_ADDRESSES  8
@@ -32,6 +32,7 @@ enum sl_bond_mode { SL_BOND_ACTIVE_BACKUP, SL_BOND_BALANCE_XOR, SL_BOND_8023AD, 
 enum sl_port_mode { SL_PORT_SHARED, SL_PORT_DEDICATED }; // XDP: kernel keeps the rest, or nothing
 // Which side of a packet received there is the client's, for RSS.
 enum sl_rss_side { SL_RSS_AUTO, SL_RSS_SOURCE, SL_RSS_DESTINATION, SL_RSS_OFF };
+enum sl_checksums { SL_CHECKSUMS_AUTO, SL_CHECKSUMS_SOFTWARE }; // what devices find counts, or not
 enum sl_idle { SL_IDLE_POLL, SL_IDLE_SLEEP };
 enum sl_hugepages { SL_HUGEPAGES_AUTO, SL_HUGEPAGES_NEVER };
 
@@ -61,8 +62,9 @@ struct sl_dp_port {
 	uint16_t parent;          // number of the VLAN's device
 	uint8_t bond_mode;        // enum sl_bond_mode
 	uint8_t n_members;        // of a bond, the preferred one first; else 0
+	uint8_t checksums;        // enum sl_checksums
 	uint8_t training_percent; // of rate_bps, while others want the rest; 1..100
-	uint8_t zero2[3];
+	uint8_t zero2[2];
 	uint64_t rate_bps; // of what it sends; 0 = as fast as the device
 	struct sl_prefix addresses[SL_MAX_PORT_ADDRESSES];
 	struct sl_dp_member members[SL_MAX_PORT_MEMBERS];

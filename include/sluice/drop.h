@@ -10,6 +10,7 @@
 	X(TRUNCATED, "truncated", "a header runs past the end of the packet")                      \
 	X(TOO_LONG, "too_long", "longer than one packet buffer; above the mtu of the port")        \
 	X(BAD_HEADER, "bad_header", "a header contradicts itself (version, length, offset)")       \
+	X(BAD_CHECKSUM, "bad_checksum", "the port's device found a wrong IP, TCP or UDP checksum") \
 	X(BAD_ADDRESS, "bad_address", "source or destination can never be forwarded (martian)")    \
 	X(SOURCE_ROUTE, "source_route", "IPv4 source routing or IPv6 type 0 routing header")       \
 	X(EXT_HEADERS, "ext_headers", "IPv6 extension header chain longer than the walk allows")   \

@@ -123,6 +123,23 @@ START_TEST(local_ports_left_are_of_the_backend_that_has_the_slot_now)
 }
 END_TEST
 
+START_TEST(packets_handed_over_are_summed_by_the_port_that_received_them)
+{
+	struct fixture f;
+	struct sl_port_totals t;
+
+	set_up(&f);
+	((struct sl_stats_header *)f.base)->port_rss[0] = SL_RSS_DESTINATION;
+	for (uint32_t w = 0; w < FAKE_WORKERS; w++)
+		sl_stat_set(&sl_stats_port_at(f.base, w, 0)->handed_pkts, 500 + w);
+	attach(&f, 1);
+	sl_stats_reader_port(f.reader, 0, &t);
+	ck_assert_uint_eq(t.handed_pkts, 1001);
+	ck_assert_uint_eq(sl_stats_reader_map(f.reader)->port_rss[0], SL_RSS_DESTINATION);
+	tear_down(&f);
+}
+END_TEST
+
 START_TEST(a_slot_that_passes_on_starts_from_zero)
 {
 	struct fixture f;
@@ -305,6 +322,7 @@ int main(void)
 	tcase_add_test(tc, a_backend_is_the_sum_over_workers_by_id);
 	tcase_add_test(tc, local_ports_left_are_of_the_backend_that_has_the_slot_now);
 	tcase_add_test(tc, a_slot_that_passes_on_starts_from_zero);
+	tcase_add_test(tc, packets_handed_over_are_summed_by_the_port_that_received_them);
 	tcase_add_test(tc, the_same_id_with_another_generation_starts_from_zero);
 	tcase_add_test(tc, a_rate_is_over_the_time_between_two_samples);
 	tcase_add_test(tc, the_summary_adds_workers_and_the_main_core);
