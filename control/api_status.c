@@ -43,6 +43,27 @@ static const char *rss_word(uint8_t side)
 	return side < sizeof(words) / sizeof(words[0]) && words[side] != NULL ? words[side] : "off";
 }
 
+// Of a port with a rate, by class.
+static json_t *view_queues(const struct sl_stats_map *map, uint32_t port)
+{
+	const struct sl_stats_qos *row = &map->qos[(size_t)port * SL_QOS_COUNT];
+	json_t *queues = json_object();
+
+	for (uint32_t q = 0; q < SL_QOS_COUNT; q++, row++)
+		json_object_set_new(
+			queues, sl_qos_name(q),
+			json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "tx_packets_total",
+		                  integer(sl_stat_get(&row->sent_pkts)), "tx_bytes_total",
+		                  integer(sl_stat_get(&row->sent_bytes)), "dropped_total",
+		                  integer(sl_stat_get(&row->dropped_pkts)), "marked_total",
+		                  integer(sl_stat_get(&row->marked_pkts)), "waited_total",
+		                  integer(sl_stat_get(&row->waited_pkts)), "borrowed_total",
+		                  integer(sl_stat_get(&row->borrowed_pkts)), "held",
+		                  integer(sl_stat_get(&row->held_pkts)), "wait_max_ns",
+		                  integer(sl_stat_get(&row->wait_max_ns))));
+	return queues;
+}
+
 static const char *member_word(uint64_t state)
 {
 	return state == SL_MEMBER_ACTIVE ? "active" : state == SL_MEMBER_BACKUP ? "backup" : "down";
@@ -70,17 +91,22 @@ static json_t *view_ports(const struct sl_daemon *daemon)
 
 	for (uint32_t i = 0; map != NULL && i < map->n_ports; i++) {
 		struct sl_port_totals t;
+		json_t *port;
 
 		sl_stats_reader_port(daemon->stats, i, &t);
-		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-		                        "name", map->port_names[i], "device", map->port_devices[i],
-		                        "rss", rss_word(map->port_rss[i]), "rx_packets_total",
-		                        integer(t.rx_pkts), "rx_bytes_total", integer(t.rx_bytes),
-		                        "tx_packets_total", integer(t.tx_pkts), "tx_bytes_total",
-		                        integer(t.tx_bytes), "missed_total", integer(t.missed),
-		                        "errors_total", integer(t.errors), "handed_total",
-		                        integer(t.handed_pkts), "members", view_members(map, i)));
+		port = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+		                 map->port_names[i], "device", map->port_devices[i], "rss",
+		                 rss_word(map->port_rss[i]), "rx_packets_total", integer(t.rx_pkts),
+		                 "rx_bytes_total", integer(t.rx_bytes), "tx_packets_total",
+		                 integer(t.tx_pkts), "tx_bytes_total", integer(t.tx_bytes),
+		                 "missed_total", integer(t.missed), "errors_total",
+		                 integer(t.errors), "handed_total", integer(t.handed_pkts),
+		                 "members", view_members(map, i));
+		if (map->port_rate_bps[i] != 0) {
+			json_object_set_new(port, "rate_bps", integer(map->port_rate_bps[i]));
+			json_object_set_new(port, "queues", view_queues(map, i));
+		}
+		json_array_append_new(list, port);
 	}
 	return list;
 }

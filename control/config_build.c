@@ -152,6 +152,7 @@ static void build_vip(const struct raw_vip *raw, struct sl_model *model)
 		.affinity = (uint8_t)raw->affinity,
 		.is_measured = raw->measure == 1 && raw->protocol == 0,
 		.syn_cookies = (uint8_t)raw->syn_cookies,
+		.class = (uint8_t)raw->class,
 		.limit_flows = (uint32_t)raw->limits.flows,
 		.limit_new_flows_per_s = (uint32_t)raw->limits.new_flows_per_s,
 		.source_new_flows_per_s = (uint32_t)raw->limits.source_new_flows_per_s,
@@ -240,6 +241,8 @@ static void build_port(const struct raw_port *raw, struct sl_dp_port *out)
 	out->rss = (uint8_t)raw->rss;
 	out->checksums = (uint8_t)raw->checksums;
 	out->mtu_bytes = (uint16_t)raw->mtu_bytes;
+	out->rate_bps = raw->rate_bps;
+	out->training_percent = (uint8_t)raw->training_percent;
 	out->bond_mode = raw->device.bond_mode;
 	out->n_members = (uint8_t)raw->members.n;
 	for (uint32_t i = 0; i < raw->members.n; i++) {
@@ -264,7 +267,21 @@ static void build_vlans(const struct raw_port *raw, uint16_t parent, struct sl_d
 		port->mtu_bytes = (uint16_t)vlans[i].mtu_bytes;
 		if (port->mtu_bytes == 0)
 			port->mtu_bytes = (uint16_t)raw->mtu_bytes;
+		port->rate_bps = vlans[i].rate_bps;
+		port->training_percent = (uint8_t)vlans[i].training_percent;
 		build_addresses(&vlans[i].addresses, port);
+	}
+}
+
+static void build_markings(const struct raw_markings *raw, struct sl_dpconfig *out)
+{
+	for (uint32_t q = 0; q < SL_QOS_COUNT; q++) {
+		const struct raw_marking *marking = &raw->queues[q];
+
+		out->dscps[q] = sl_node_find(marking->node, "dscp") != NULL ? (uint8_t)marking->dscp
+		                                                            : SL_QOS_AS_IT_IS;
+		out->pcps[q] = sl_node_find(marking->node, "pcp") != NULL ? (uint8_t)marking->pcp
+		                                                          : SL_QOS_AS_IT_IS;
 	}
 }
 
@@ -287,6 +304,7 @@ void sl_build_dpconfig(const struct raw_dataplane_file *file, struct sl_dpconfig
 	out->flows = file->flows;
 	out->memory_bytes = file->memory.size_bytes;
 	copy_text(out->socket, sizeof(out->socket), file->socket);
+	build_markings(&file->markings, out);
 	for (uint32_t i = 0; i < file->cpus.n; i++)
 		out->cpus[i] = (uint16_t)cpus[i].cpu;
 	for (uint32_t i = 0; i < file->ports.n; i++)

@@ -137,6 +137,16 @@ static void check_vlans(const struct raw_port *port, struct sl_diag_list *diag)
 	}
 }
 
+// The packets of its VLANs would go past the device's queues.
+static void check_rate(const struct raw_port *port, struct sl_diag_list *diag)
+{
+	const struct sl_node *rate = sl_node_good(port->node, "rate");
+
+	if (rate != NULL && port->vlans.n != 0)
+		sl_diag_error(diag, &rate->span,
+		              "rate: a port with vlans has none; give each VLAN its own");
+}
+
 static void check_count(const struct raw_list *list, struct sl_diag_list *diag)
 {
 	const struct raw_port *ports = list->items;
@@ -355,6 +365,7 @@ int sl_check_dataplane(struct raw_dataplane_file *file, struct sl_diag_list *dia
 		check_mode(&ports[i], diag);
 		check_mtu(&ports[i], diag);
 		check_vlans(&ports[i], diag);
+		check_rate(&ports[i], diag);
 	}
 	collect_addresses(file, owns);
 	for (uint32_t i = 0; i < owns->n; i++) {

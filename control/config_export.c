@@ -112,6 +112,9 @@ static void put_type(FILE *out, const struct sl_schema_key *key)
 	case SL_VALUE_RATE:
 		put_pattern(out, "^[0-9]+[kM]?/s$");
 		break;
+	case SL_VALUE_BIT_RATE:
+		put_pattern(out, "^[0-9]+(Mbit|Gbit)$");
+		break;
 	case SL_VALUE_DURATION:
 	case SL_VALUE_SECONDS:
 		put_pattern(out, "^[0-9]+(ms|s|m|h)$");
@@ -222,6 +225,7 @@ static void put_domain(FILE *out, const struct sl_schema_key *key)
 	case SL_VALUE_INTEGER:
 	case SL_VALUE_COUNT:
 	case SL_VALUE_RATE:
+	case SL_VALUE_BIT_RATE:
 	case SL_VALUE_DURATION:
 	case SL_VALUE_SECONDS:
 	case SL_VALUE_PERCENT:

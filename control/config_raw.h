@@ -8,6 +8,7 @@
 #define SLUICE_CONTROL_CONFIG_RAW_H
 
 #include "config_yaml.h"
+#include "sluice/qos.h"
 
 struct raw_list {
 	void *items; // structs that start with their node
@@ -65,6 +66,7 @@ struct raw_vip {
 	struct raw_persistence persistence;
 	uint64_t measure;     // 0 off, 1 on
 	uint64_t syn_cookies; // enum sl_syn_cookies
+	uint64_t class;       // enum sl_vip_class
 	struct raw_vip_limits limits;
 	struct raw_list allow, deny; // struct raw_prefix
 	const char *pool;
@@ -172,7 +174,8 @@ struct raw_vlan {
 	const struct sl_node *node;
 	const char *name;
 	uint64_t id;
-	uint64_t mtu_bytes;        // 0 = the port's
+	uint64_t mtu_bytes; // 0 = the port's
+	uint64_t rate_bps, training_percent;
 	struct raw_list addresses; // struct raw_prefix
 };
 
@@ -185,6 +188,8 @@ struct raw_port {
 	uint64_t rss;            // enum sl_rss_side
 	uint64_t checksums;      // enum sl_checksums
 	uint64_t mtu_bytes;
+	uint64_t rate_bps; // 0 = none
+	uint64_t training_percent;
 	struct raw_list addresses; // struct raw_prefix
 	struct raw_list vlans;     // struct raw_vlan
 };
@@ -201,6 +206,16 @@ struct raw_memory {
 	uint64_t size_bytes;
 };
 
+struct raw_marking {
+	const struct sl_node *node;
+	uint64_t dscp, pcp; // as far as they are there
+};
+
+struct raw_markings {
+	const struct sl_node *node;
+	struct raw_marking queues[SL_QOS_COUNT];
+};
+
 struct raw_dataplane_file {
 	const struct sl_node *node;
 	uint64_t version, workers;
@@ -209,6 +224,7 @@ struct raw_dataplane_file {
 	uint64_t idle; // enum sl_idle
 	const char *socket;
 	struct raw_memory memory;
+	struct raw_markings markings;
 	struct raw_list ports;  // struct raw_port
 	struct raw_list routes; // struct raw_route
 };

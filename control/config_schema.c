@@ -20,6 +20,7 @@ static const char *const mtu_guards[] = {"both", "clamp-mss", "too-big", NULL};
 static const char *const client_addresses[] = {"none", "proxy-v2", "toa", NULL};
 static const char *const balances[] = {"weighted", "least-connections", "maglev", "adaptive", NULL};
 static const char *const affinities[] = {"none", "source", "flow", "quic-cid", NULL};
+static const char *const classes[] = {"general", "inference", "training", NULL};
 static const char *const syn_cookies[] = {"off", "auto", "always", NULL};
 static const char *const switches[] = {"off", "on", NULL};
 static const char *const adaptives[] = {"off", "shadow", "enforce", NULL};
@@ -153,6 +154,10 @@ static const struct sl_schema_key vip_keys[] = {
          .doc = "tcp over nat or fullnat: answer SYNs by SYN cookie and ask the backend only when "
                 "the client has shown its address; auto, while unconfirmed flows take a quarter of "
                 "a worker's table; connections made so have no window scaling and no timestamps"},
+	{"class", SL_VALUE_WORD, false, AT(raw_vip, class), .default_text = "general",
+         .words = classes,
+         .doc = "what its packets are where they leave by a port that has a rate: inference goes "
+                "first, training and general share what is left"},
 	{"limits", SL_VALUE_MAP, .offset = AT(raw_vip, limits), .object = &vip_limits_object,
          .doc = "bounds of the VIP as a whole and of each source"},
 	{"allow", SL_VALUE_LIST, false, AT(raw_vip, allow), 1, 1024, .item = &client_prefix_item,
@@ -322,12 +327,29 @@ static const struct sl_schema_key prefix_item = {
 			.doc = "own addresses, each with the length of its network"                \
 	}
 
+// Not above the device's line rate, or the queue is not here.
+#define RATE_KEYS(type)                                                                            \
+	{"rate",                                                                                   \
+	 SL_VALUE_BIT_RATE,                                                                        \
+	 false,                                                                                    \
+	 AT(type, rate_bps),                                                                       \
+	 SL_QOS_RATE_MIN_BPS,                                                                      \
+	 SL_QOS_RATE_MAX_BPS,                                                                      \
+	 .doc = "frames it sends, a little below what the link behind it carries, so that they "   \
+	        "queue here, by class; as fast as the device, without queues, when left out"},     \
+	{                                                                                          \
+		"training", SL_VALUE_PERCENT, false, AT(type, training_percent), 1, 100, "100%",   \
+			.doc = "of the rate, for training and RoCE while others want the rest; "   \
+			       "what nobody wants they have anyway"                                \
+	}
+
 static const struct sl_schema_key vlan_keys[] = {
 	{"name", SL_VALUE_NAME, true, AT(raw_vlan, name), .doc = "unique name, also among ports"},
 	{"id", SL_VALUE_INTEGER, true, AT(raw_vlan, id), 1, 4094, .doc = "VLAN id of the tag"},
 	{"mtu", SL_VALUE_INTEGER, false, AT(raw_vlan, mtu_bytes), SL_MTU_MIN_BYTES,
          SL_MTU_MAX_BYTES,
          .doc = "as of the port, without the tag; the port's when left out, never above it"},
+	RATE_KEYS(raw_vlan),
 	ADDRESSES_KEY(raw_vlan),
 };
 OBJECT(vlan_object, "VLAN", vlan_keys, NULL);
@@ -363,6 +385,7 @@ static const struct sl_schema_key port_keys[] = {
          .doc = "with several workers, which side of received packets is the client's, so that the "
                 "NIC gives requests and replies to one worker; auto: source where a default route "
                 "leads, else destination. No effect on devices without programmable RSS"},
+	RATE_KEYS(raw_port),
 	{"checksums", SL_VALUE_WORD, false, AT(raw_port, checksums), .default_text = "auto",
          .words = checksums,
          .doc = "auto drops as bad_checksum what a device that checks finds wrong; software leaves "
@@ -391,6 +414,23 @@ static const struct sl_schema_key memory_keys[] = {
 };
 OBJECT(memory_object, "memory", memory_keys, NULL);
 
+static const struct sl_schema_key marking_keys[] = {
+	{"dscp", SL_VALUE_INTEGER, false, AT(raw_marking, dscp), 0, 63,
+         .doc = "DSCP that packets of the class leave with; their own when left out"},
+	{"pcp", SL_VALUE_INTEGER, false, AT(raw_marking, pcp), 0, 7,
+         .doc = "the same of the priority in the 802.1Q tag, where they have one"},
+};
+OBJECT(marking_object, "marking", marking_keys, NULL);
+
+static const struct sl_schema_key markings_keys[] = {
+#define MARKING(id, word, weight, pkts, help)                                                      \
+	{word, SL_VALUE_MAP, .offset = AT(raw_markings, queues[SL_QOS_##id]),                      \
+	 .object = &marking_object, .doc = help},
+	SL_QOS_LIST(MARKING)
+#undef MARKING
+};
+OBJECT(markings_object, "markings", markings_keys, NULL);
+
 static const struct sl_schema_key port_item = {"port", SL_VALUE_MAP, .object = &port_object};
 static const struct sl_schema_key route_item = {"route", SL_VALUE_MAP, .object = &route_object};
 
@@ -411,6 +451,9 @@ static const struct sl_schema_key dataplane_keys[] = {
          .doc = "command socket; /run/sluice/dataplane.sock when left out"},
 	{"memory", SL_VALUE_MAP, .offset = AT(raw_dataplane_file, memory), .object = &memory_object,
          .doc = "where packet buffers live"},
+	{"markings", SL_VALUE_MAP, .offset = AT(raw_dataplane_file, markings),
+         .object = &markings_object,
+         .doc = "by class, of packets that leave by a port with a rate"},
 	{"ports", SL_VALUE_LIST, true, AT(raw_dataplane_file, ports), 1, SL_MAX_DEVICES,
          .item = &port_item, .item_bytes = sizeof(struct raw_port), .doc = "network interfaces"},
 	{"routes", SL_VALUE_LIST, false, AT(raw_dataplane_file, routes), 0, SL_MAX_ROUTES,

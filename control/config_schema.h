@@ -15,6 +15,7 @@ enum sl_value_type {
 	SL_VALUE_INTEGER,  // uint64_t
 	SL_VALUE_COUNT,    // uint64_t; k and M accepted
 	SL_VALUE_RATE,     // uint64_t, per second
+	SL_VALUE_BIT_RATE, // uint64_t, bits per second
 	SL_VALUE_DURATION, // uint64_t, ms
 	SL_VALUE_SECONDS,  // uint64_t, ms, whole seconds
 	SL_VALUE_PERCENT,  // uint64_t

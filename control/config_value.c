@@ -20,6 +20,7 @@ static const struct unit duration_units[] = {{"h", 3600000}, {"m", 60000}, {"s",
 static const struct unit percent_units[] = {{"%", 1}};
 static const struct unit count_units[] = {{"M", 1000000}, {"k", 1000}, {"", 1}};
 static const struct unit rate_units[] = {{"M/s", 1000000}, {"k/s", 1000}, {"/s", 1}};
+static const struct unit bit_rate_units[] = {{"Gbit", 1000000000}, {"Mbit", 1000000}};
 static const struct unit plain_units[] = {{"", 1}};
 static const struct unit size_units[] = {
 	{"GiB", UINT64_C(1) << 30}, {"GB", 1000000000}, {"MiB", UINT64_C(1) << 20}, {"MB", 1000000},
@@ -48,6 +49,9 @@ static struct unit_set units_of(enum sl_value_type type)
 		SET(count_units, "a whole number, such as 5000, 64k or 1M");
 	static const struct unit_set rate =
 		SET(rate_units, "a rate per second, such as 50/s or 5k/s", {"/s"});
+	static const struct unit_set bit_rate =
+		SET(bit_rate_units, "a bit rate in Mbit or Gbit per second, such as 200Mbit",
+	            {"Mbit", "Gbit"});
 	static const struct unit_set size = SET(
 		size_units, "a size in kB, MB, GB, KiB, MiB or GiB, such as 512MB", {"MB", "GB"});
 	static const struct unit_set plain = SET(plain_units, "a whole number");
@@ -62,6 +66,8 @@ static struct unit_set units_of(enum sl_value_type type)
 		return count;
 	case SL_VALUE_RATE:
 		return rate;
+	case SL_VALUE_BIT_RATE:
+		return bit_rate;
 	case SL_VALUE_SIZE:
 		return size;
 	default:

@@ -165,6 +165,7 @@ static void vip_compare(struct sl_diff *diff, const struct side *a, const struct
 	             sl_name_of_syn_cookies(vb->syn_cookies));
 	word_changed(diff, what, "measure", va->is_measured ? "on" : "off",
 	             vb->is_measured ? "on" : "off");
+	word_changed(diff, what, "class", sl_name_of_class(va->class), sl_name_of_class(vb->class));
 	number_changed(diff, what, "limits.flows", va->limit_flows, vb->limit_flows);
 	number_changed(diff, what, "limits.new-flows", va->limit_new_flows_per_s,
 	               vb->limit_new_flows_per_s);

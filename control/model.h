@@ -73,6 +73,7 @@ struct sl_model_vip {
 	uint32_t limit_flows, limit_new_flows_per_s, source_new_flows_per_s; // 0 = none
 	uint32_t persist_s;                                                  // 0 = none
 	uint8_t persist_bits;
+	uint8_t class; // enum sl_vip_class
 	uint32_t first_prefix, n_prefixes;
 	uint32_t pool;
 	uint32_t first_range, n_ranges;

@@ -51,6 +51,15 @@ const char *sl_name_of_balance(unsigned int balance)
 	return PICK(words, balance);
 }
 
+const char *sl_name_of_class(unsigned int class)
+{
+	static const char *const words[] = {[SL_VIP_GENERAL] = "general",
+	                                    [SL_VIP_INFERENCE] = "inference",
+	                                    [SL_VIP_TRAINING] = "training"};
+
+	return PICK(words, class);
+}
+
 const char *sl_name_of_affinity(unsigned int affinity)
 {
 	static const char *const words[] = {[SL_AFFINITY_NONE] = "none",

@@ -12,6 +12,7 @@ const char *sl_name_of_forward(unsigned int forward);
 const char *sl_name_of_mtu_guard(unsigned int mtu_guard);
 const char *sl_name_of_client_address(unsigned int client_address);
 const char *sl_name_of_balance(unsigned int balance);
+const char *sl_name_of_class(unsigned int class);
 const char *sl_name_of_affinity(unsigned int affinity);
 const char *sl_name_of_syn_cookies(unsigned int mode);
 const char *sl_name_of_adaptive(unsigned int mode);

@@ -61,6 +61,8 @@ static int check_arrays(const struct sl_stats_header *h, size_t n_bytes, char *w
 		{"vips", h->off_vips, n_workers * h->max_vips * sizeof(struct sl_stats_vip)},
 		{"local ports", h->off_local_ports,
 	         n_workers * h->max_backends * sizeof(struct sl_stats_local_ports)},
+		{"queues", h->off_qos,
+	         (uint64_t)h->n_ports * SL_QOS_COUNT * sizeof(struct sl_stats_qos)},
 		{"backend slots", h->off_backend_slots,
 	         (uint64_t)h->max_backends * sizeof(struct sl_stats_slot)},
 		{"vip slots", h->off_vip_slots,
@@ -92,6 +94,7 @@ static void fill(struct sl_stats_map *map, const struct sl_stats_header *h)
 	map->max_vips = h->max_vips;
 	memcpy(map->port_names, h->port_names, sizeof(map->port_names));
 	memcpy(map->port_devices, h->port_devices, sizeof(map->port_devices));
+	memcpy(map->port_rate_bps, h->port_rate_bps, sizeof(map->port_rate_bps));
 	memcpy(map->port_rss, h->port_rss, sizeof(map->port_rss));
 	map->n_members = h->n_members < SL_MAX_MEMBERS ? h->n_members : SL_MAX_MEMBERS;
 	memcpy(map->member_ports, h->member_ports, sizeof(map->member_ports));
@@ -108,6 +111,7 @@ static void fill(struct sl_stats_map *map, const struct sl_stats_header *h)
 	map->backends = (const void *)(base + h->off_backends);
 	map->vips = (const void *)(base + h->off_vips);
 	map->local_ports = (const void *)(base + h->off_local_ports);
+	map->qos = (const void *)(base + h->off_qos);
 	map->backend_slots = (const void *)(base + h->off_backend_slots);
 	map->vip_slots = (const void *)(base + h->off_vip_slots);
 	map->latency = (const void *)(base + h->off_latency);

@@ -20,6 +20,7 @@ struct sl_stats_map {
 	uint32_t max_vips;
 	char port_names[SL_MAX_PORTS][SL_NAME_BYTES];
 	char port_devices[SL_MAX_PORTS][SL_NAME_BYTES];
+	uint64_t port_rate_bps[SL_MAX_PORTS];
 	uint8_t port_rss[SL_MAX_PORTS]; // enum sl_rss_side
 	uint32_t n_members;             // of bonds
 	uint8_t member_ports[SL_MAX_MEMBERS];
@@ -32,6 +33,7 @@ struct sl_stats_map {
 	const struct sl_stats_vip *vips;                // [worker * max_vips + slot]
 	const struct sl_stats_latency *latency;         // [worker * max_backends + slot]
 	const struct sl_stats_local_ports *local_ports; // [worker * max_backends + slot]
+	const struct sl_stats_qos *qos;                 // [port * SL_QOS_COUNT + class]
 	const struct sl_stats_slot *backend_slots;
 	const struct sl_stats_slot *vip_slots;
 };

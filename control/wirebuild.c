@@ -45,6 +45,7 @@ static struct sl_wire_vip *put_vips(const struct sl_model *model, struct sl_wire
 				.affinity = vip->affinity,
 				.is_measured = vip->is_measured,
 				.syn_cookies = vip->syn_cookies,
+				.class = vip->class,
 				.limit_flows = vip->limit_flows,
 				.limit_new_flows_per_s = vip->limit_new_flows_per_s,
 				.source_new_flows_per_s = vip->source_new_flows_per_s,

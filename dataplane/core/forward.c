@@ -418,6 +418,8 @@ void sl_forward_peek(struct sl_forwarder *fw, const struct sl_forward_batch *bat
 
 void sl_forward_finish(struct sl_forwarder *fw, struct sl_forward_batch *batch)
 {
+	if (unlikely(fw->has_rates))
+		sl_forward_sort(fw, batch);
 	for (uint32_t i = 0; i < batch->n_pkts; i++) {
 		struct sl_pkt *pkt = batch->pkts[i];
 		struct sl_flow *flow;

@@ -71,6 +71,7 @@ struct sl_forwarder {
 	struct sl_hash_key cookie_key; // syncookie.h
 	uint8_t lane_owner[SL_LOCALPORT_LANES];
 	bool is_simple; // no VLANs: what is sent to a port's MAC is that port's
+	bool has_rates; // packets are sorted into queues (forward_sort.c)
 	// --- per burst ---
 	const struct sl_snapshot *snap; // NULL before the first configuration
 	uint32_t now;

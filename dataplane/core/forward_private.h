@@ -98,6 +98,10 @@ void sl_forward_icmp_error(struct sl_forwarder *fw, struct sl_pkt *pkt);
 // forward_leave.c: make the packet what out_port carries. False when it does not leave there; its
 // verdict is set then.
 bool sl_forward_fit(struct sl_forwarder *fw, struct sl_pkt *pkt);
+
+// forward_sort.c: the queue of each packet, before it is rewritten.
+void sl_forward_sort(struct sl_forwarder *fw, struct sl_forward_batch *batch);
+
 // forward_translate.c: a packet of a flow between the families, or an ICMP error about one;
 // translate and send, answer with "too big", or drop.
 void sl_forward_translate(struct sl_forwarder *fw, struct sl_pkt *pkt, struct sl_flow *flow,

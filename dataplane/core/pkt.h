@@ -90,6 +90,7 @@ struct sl_pkt {
 	uint16_t frag_off_bytes; // of this part in the fragmentable part of the datagram
 	uint16_t frag_bytes;     // length of this part; off + length <= 65535
 	uint32_t frag_id_be;     // IPv4: 16 bits
+	uint8_t queue;           // enum sl_qos_class, while some port has a rate (forward_sort.c)
 };
 _Static_assert(offsetof(struct sl_pkt, hop) <= 2 * SL_CACHE_LINE_BYTES, "two lines");
 

@@ -24,6 +24,7 @@ struct fixed {
 	struct sl_quic_config *quics;   // by quic row
 	struct sl_quic_server *servers; // by backend row; a pool's are a run of it
 	bool *has_affinity;             // by pool row: some VIP needs its maglev table
+	uint8_t classes[SL_MAX_VIPS];   // by statistics slot
 	bool keeps_clients;             // some VIP has persistence
 };
 
@@ -185,11 +186,13 @@ static int fill_vips(struct fixed *f, const struct sl_snap_inputs *in)
 			.persist_s = row->persist_s,
 			.is_measured = row->is_measured != 0,
 			.syn_cookies = row->syn_cookies,
+			.class = row->class,
 			.limit_flows = row->limit_flows,
 			.rate = sl_limit_rate_of(row->limit_new_flows_per_s),
 			.source_rate = sl_limit_rate_of(row->source_new_flows_per_s),
 		};
 		f->has_affinity[row->pool] |= row->affinity != SL_AFFINITY_NONE;
+		f->classes[in->vip_slots[i]] = row->class;
 		f->keeps_clients |= row->persist_s != 0;
 	}
 	err = fill_acls(f, in->config);
@@ -342,6 +345,7 @@ static int fill(struct store *s, const struct sl_snap_inputs *in)
 static void show(struct store *s)
 {
 	s->snap.vips = s->fixed->vips;
+	s->snap.classes = s->fixed->classes;
 	s->snap.pools = s->pools;
 	s->snap.backends = s->fixed->backends;
 	s->snap.weights_milli = s->weights_milli;

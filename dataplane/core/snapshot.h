@@ -69,7 +69,8 @@ struct sl_snap_vip {
 	uint8_t persist_bits;
 	bool is_measured;    // phases and latency of its TCP flows
 	uint8_t syn_cookies; // enum sl_syn_cookies
-	uint8_t zero[3];
+	uint8_t class;       // enum sl_vip_class
+	uint8_t zero[2];
 	uint32_t limit_flows; // 0 = none
 	struct sl_limit_rate rate, source_rate;
 	const struct sl_acl_range *acl;
@@ -84,6 +85,7 @@ struct sl_snapshot {
 	uint32_t n_vips, n_pools, n_members;
 	uint32_t n_backends; // highest index in use + 1
 	const struct sl_snap_vip *vips;
+	const uint8_t *classes; // enum sl_vip_class by statistics slot
 	const struct sl_snap_pool *pools;
 	const struct sl_snap_backend *backends; // by index; unused rows have pool UINT16_MAX
 	const uint32_t *weights_milli;          // by index

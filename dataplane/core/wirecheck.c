@@ -150,7 +150,10 @@ static enum sl_ipc_status check_vip(const struct sl_wire_header *h, uint32_t row
 	    (v->proto != PROTO_TCP || sl_forward_is_dsr(sl_wire_pools(h)[v->pool].forward)))
 		return wire_refuse(why, SL_IPC_INVALID,
 		                   "vip row %u: syn cookies need TCP and nat or fullnat", row);
-	if ((v->zero2[0] | v->zero2[1] | v->zero2[2]) != 0)
+	if (v->class >= SL_VIP_CLASS_COUNT)
+		return wire_refuse(why, SL_IPC_MALFORMED, "vip row %u: class %u is unknown", row,
+		                   v->class);
+	if ((v->zero2[0] | v->zero2[1]) != 0)
 		return wire_refuse(why, SL_IPC_MALFORMED, "vip row %u: zero bytes are set", row);
 	return SL_IPC_OK;
 }

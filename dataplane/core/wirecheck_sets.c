@@ -67,7 +67,8 @@ static bool is_ambiguous(const struct sl_wire_vip *a, const struct sl_wire_vip *
 static bool has_same_policy(const struct sl_wire_vip *a, const struct sl_wire_vip *b)
 {
 	return a->affinity == b->affinity && a->is_measured == b->is_measured &&
-	       a->syn_cookies == b->syn_cookies && a->limit_flows == b->limit_flows &&
+	       a->syn_cookies == b->syn_cookies && a->class == b->class &&
+	       a->limit_flows == b->limit_flows &&
 	       a->limit_new_flows_per_s == b->limit_new_flows_per_s &&
 	       a->source_new_flows_per_s == b->source_new_flows_per_s &&
 	       a->persist_s == b->persist_s && a->persist_bits == b->persist_bits &&

@@ -10,6 +10,7 @@
 #include <rte_ethdev.h>
 
 #include "bond.h"
+#include "shaper.h"
 
 #define DEVICE_STATS_NS (100 * SL_NS_PER_MS)
 
@@ -150,6 +151,8 @@ int sl_appliance_init(struct sl_appliance *a, struct sl_text *why)
 	if (err == 0)
 		err = init_persist(a);
 	if (err == 0)
+		err = sl_shapers_init(&a->io, &a->config, sl_clock_ns());
+	if (err == 0)
 		err = init_workers(a, random[1]);
 	if (err == 0)
 		pin_gateways(a);
@@ -209,6 +212,7 @@ void sl_appliance_fini(struct sl_appliance *a)
 	sl_slow_fini(&a->slow);
 	for (uint32_t w = 0; w < a->io.n_workers; w++)
 		sl_worker_free(a->io.workers[w]);
+	sl_shapers_fini(&a->io);
 	sl_io_fini(&a->io);
 	free(a->neighs.rows);
 	free((void *)a->neighs.index);

@@ -4,6 +4,8 @@
 #include <rte_mbuf_pool_ops.h>
 #include <rte_ether.h>
 
+#include "qos.h"
+
 // The AF_XDP driver keeps up to 4096 buffers per queue in its rings, af_packet none, and a NIC its
 // two descriptor rings.
 #define MBUFS_PER_QUEUE      6144
@@ -65,9 +67,20 @@ static uint32_t long_bytes(const struct sl_dp_port *port)
 	return RTE_ALIGN_CEIL((uint32_t)port->mtu_bytes + FRAME_EXTRA_BYTES, NIC_UNIT_BYTES);
 }
 
+// The queues of ports with a rate hold packets of any pool.
+static uint32_t count_queued(const struct sl_dpconfig *config)
+{
+	uint32_t n = 0;
+
+	for (uint32_t p = 0; p < config->n_ports; p++)
+		n += config->ports[p].rate_bps != 0 ? sl_qos_slots() : 0;
+	return n;
+}
+
 void sl_buffers_plan(const struct sl_dpconfig *config, struct sl_pool_plan plans[SL_POOLS])
 {
 	uint32_t n_devices = sl_buffers_count_devices(config), n_usual = 0, n_long = 0;
+	const uint32_t n_queued = count_queued(config);
 
 	plans[SL_POOL_LONG] = (struct sl_pool_plan){0};
 	for (uint32_t p = 0; p < n_devices; p++) {
@@ -82,10 +95,10 @@ void sl_buffers_plan(const struct sl_dpconfig *config, struct sl_pool_plan plans
 			RTE_MAX(plans[SL_POOL_LONG].data_bytes, long_bytes(port));
 	}
 	if (n_long != 0)
-		plans[SL_POOL_LONG].n_mbufs =
-			LONG_MBUFS_BASE + n_long * config->n_workers * LONG_MBUFS_PER_QUEUE;
+		plans[SL_POOL_LONG].n_mbufs = LONG_MBUFS_BASE + n_queued +
+		                              n_long * config->n_workers * LONG_MBUFS_PER_QUEUE;
 	plans[SL_POOL_USUAL] = (struct sl_pool_plan){
-		.n_mbufs = MBUFS_BASE + n_usual * config->n_workers * MBUFS_PER_QUEUE,
+		.n_mbufs = MBUFS_BASE + n_queued + n_usual * config->n_workers * MBUFS_PER_QUEUE,
 		.data_bytes = RTE_MBUF_DEFAULT_DATAROOM};
 }
 

@@ -39,9 +39,12 @@ static void fill_header(struct sl_stats_header *h, const struct sl_dpconfig *con
 	h->off_vip_slots = take(&end, h->max_vips * sizeof(struct sl_stats_slot));
 	h->off_latency = take(&end, (size_t)h->n_workers * h->max_backends *
 	                                    sizeof(struct sl_stats_latency));
+	h->off_qos = take(&end, h->n_ports * SL_QOS_COUNT * sizeof(struct sl_stats_qos));
 	h->total_bytes = end;
-	for (uint32_t p = 0; p < config->n_ports; p++)
+	for (uint32_t p = 0; p < config->n_ports; p++) {
 		snprintf(h->port_names[p], SL_NAME_BYTES, "%s", config->ports[p].name);
+		h->port_rate_bps[p] = config->ports[p].rate_bps;
+	}
 }
 
 static int open_read_only(int fd)

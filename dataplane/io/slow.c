@@ -58,6 +58,9 @@ static void send_frame(struct sl_slow *slow, const uint8_t *frame, size_t n_byte
 	memcpy(data, frame, n_bytes);
 	memset(data + n_bytes, 0, n_padded - n_bytes);
 	sl_stat_add(&slow->stats->main_generated_pkts, 1);
+	sl_pkt_of(m)->queue = SL_QOS_CONTROL;
+	sl_pkt_of(m)->data = (uint8_t *)data;
+	sl_pkt_of(m)->len = (uint32_t)n_padded;
 	transmit(slow, m, port);
 }
 
@@ -254,9 +257,10 @@ static void handle(struct sl_slow *slow, struct rte_mbuf *m)
 		tell_sender(slow, m);
 	else if (pkt->kind == SL_PKT_ARP || pkt->kind == SL_PKT_ND)
 		neighbour_message(slow, m);
-	else if (sl_echo_reply(pkt, slow->io->ports->macs[pkt->in_port]))
+	else if (sl_echo_reply(pkt, slow->io->ports->macs[pkt->in_port])) {
+		pkt->queue = SL_QOS_CONTROL;
 		transmit(slow, m, pkt->in_port);
-	else
+	} else
 		end(slow, m, SL_DROP_CONSUMED);
 }
 

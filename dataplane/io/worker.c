@@ -2,7 +2,6 @@
 #include "worker.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -10,8 +9,8 @@
 
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
-#include <rte_malloc.h>
 
+#include "shaper.h"
 #include "syncookie.h"
 
 #define IDLE_MAX_US 200 // the longest nap; also bounds how long a new snapshot waits for us
@@ -90,6 +89,7 @@ static __rte_noinline void beat(struct sl_worker *worker, uint64_t now_ns)
 	if (now_ns < worker->next_beat_ns)
 		return;
 	worker->next_beat_ns = now_ns + BEAT_NS;
+	sl_shapers_beat(worker);
 	for (uint32_t p = 0; p < ports->n_ports; p++) {
 		const struct sl_port *port = &ports->ports[p];
 
@@ -111,12 +111,28 @@ static void flush_all(struct sl_worker *worker)
 	}
 }
 
+// Another core's to send; or ours, and the port has a rate.
+static __attribute__((noinline)) void transmit_elsewhere(struct sl_worker *worker,
+                                                         struct rte_mbuf *m, uint32_t port)
+{
+	struct sl_shaper *shaper = worker->io->shapers[port];
+	enum sl_drop why;
+
+	if (shaper == NULL || shaper->worker != worker->index) {
+		hand(worker, worker->io->ports->ports[port].tx_worker, m);
+		return;
+	}
+	why = sl_shaper_send(shaper, m, worker->fw.now_ns);
+	if (why != SL_DROP_COUNT)
+		free_counted(m, worker->stats->drops, why);
+}
+
 static void transmit(struct sl_worker *worker, struct rte_mbuf *m, uint32_t port)
 {
 	const struct sl_port *p = &worker->io->ports->ports[port];
 
 	if (p->tx_queue[worker->index] == SL_NO_QUEUE) {
-		hand(worker, p->tx_worker, m);
+		transmit_elsewhere(worker, m, port);
 		return;
 	}
 	if (worker->n_tx[port] == SL_TX_BUFFER)
@@ -351,6 +367,8 @@ bool sl_worker_poll(struct sl_worker *worker, uint64_t now_ns)
 	if (!is_full)
 		finish_all(worker);
 	flush_all(worker);
+	if (unlikely(worker->n_shapers != 0))
+		n += sl_shapers_flush(worker, now_ns);
 	if (unlikely(worker->io->ports->has_lacp))
 		beat(worker, now_ns);
 	sl_flow_expire(fw->flows, fw->now, SL_EXPIRE_EACH);
@@ -385,7 +403,7 @@ int sl_worker_run(void *arg)
 		            now - before);
 		before = now;
 		n_empty = is_busy ? 0 : n_empty + 1;
-		if (worker->io->is_sleepy && n_empty > IDLE_SPINS)
+		if (worker->io->is_sleepy && n_empty > IDLE_SPINS && !worker->is_holding)
 			nap(RTE_MIN(n_empty - IDLE_SPINS, (uint32_t)IDLE_MAX_US));
 	}
 	finish_all(worker);
@@ -469,6 +487,7 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 		.own_load = worker->loads,
 		.entries = worker->loads + SL_MAX_BACKENDS,
 		.own_vip_load = worker->loads + 2 * SL_MAX_BACKENDS,
+		.has_rates = io->has_rates,
 		.port_macs = (const uint8_t(*)[6])io->ports->macs,
 		.steer_seed = params->steer_seed,
 		.now = flow_params.now,
@@ -482,6 +501,7 @@ struct sl_worker *sl_worker_new(struct sl_io *io, uint32_t index,
 	sl_flow_table_on_gone(worker->fw.flows, sl_forward_flow_gone, &worker->fw);
 	rte_rcu_qsbr_thread_register(io->qsbr, index);
 	rte_rcu_qsbr_thread_online(io->qsbr, index);
+	sl_shapers_give(io, worker);
 	io->workers[index] = worker;
 	return worker;
 err:
@@ -504,41 +524,4 @@ void sl_worker_free(struct sl_worker *worker)
 	free(worker->loads);
 	free(worker->frags);
 	free(worker);
-}
-
-int sl_io_init(struct sl_io *io, uint32_t n_workers)
-{
-	char name[RTE_RING_NAMESIZE];
-
-	io->n_workers = n_workers;
-	io->qsbr = rte_zmalloc(NULL, rte_rcu_qsbr_get_memsize(SL_MAX_WORKERS), 64);
-	if (io->qsbr == NULL || rte_rcu_qsbr_init(io->qsbr, SL_MAX_WORKERS) != 0)
-		return -ENOMEM;
-	for (uint32_t to = 0; to <= n_workers; to++) {
-		for (uint32_t from = 0; from <= n_workers; from++) {
-			if (to == from)
-				continue;
-			snprintf(name, sizeof(name), "sl_%u_%u", to, from);
-			io->rings[to][from] = rte_ring_create(name, SL_RING_PKTS, SOCKET_ID_ANY,
-			                                      RING_F_SP_ENQ | RING_F_SC_DEQ);
-			if (io->rings[to][from] == NULL)
-				return -ENOMEM;
-		}
-	}
-	return 0;
-}
-
-void sl_io_fini(struct sl_io *io)
-{
-	void *m;
-
-	for (uint32_t to = 0; to <= io->n_workers; to++) {
-		for (uint32_t from = 0; from <= io->n_workers; from++) {
-			while (io->rings[to][from] != NULL &&
-			       rte_ring_sc_dequeue(io->rings[to][from], &m) == 0)
-				rte_pktmbuf_free(m);
-			rte_ring_free(io->rings[to][from]);
-		}
-	}
-	rte_free(io->qsbr);
 }

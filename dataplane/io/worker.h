@@ -33,6 +33,7 @@
 #define SL_SWEEP_FULL 1
 
 struct sl_worker;
+struct sl_shaper;
 
 struct sl_io {
 	struct sl_ports *ports;
@@ -42,7 +43,9 @@ struct sl_io {
 	struct rte_ring *rings[SL_MAX_WORKERS + 1][SL_MAX_WORKERS + 1]; // [to][from]
 	struct sl_worker *workers[SL_MAX_WORKERS];
 	struct rte_rcu_qsbr *qsbr;
-	void *stats; // base of the segment
+	void *stats;                             // base of the segment
+	struct sl_shaper *shapers[SL_MAX_PORTS]; // NULL: the port has no rate
+	bool has_rates;                          // some port has
 	// --- main writes ---
 	_Atomic(const struct sl_snapshot *) snapshot;
 	_Atomic bool is_stopping;
@@ -59,6 +62,9 @@ struct sl_worker {
 	uint32_t n_handed[SL_MAX_WORKERS + 1];
 	struct sl_forward_batch batches[4];
 	struct sl_forward_batch *filling, *started, *guessed, *peeked; // each of them, in turn
+	struct sl_shaper *shapers[SL_MAX_PORTS]; // of ports that it alone sends to
+	uint32_t n_shapers;
+	bool is_holding; // some packet waits in one of them
 	uint32_t idle_us;
 	uint64_t next_beat_ns; // of bonds with LACP
 	struct sl_frag_table *frags;
@@ -71,7 +77,8 @@ struct sl_worker {
 	size_t phase_bytes;
 };
 
-// Makes rings and the QSBR variable. ports and stats are set by the caller first. 0 or -errno.
+// rings.c: makes rings and the QSBR variable. ports and stats are set by the caller first. 0 or
+// -errno.
 int sl_io_init(struct sl_io *io, uint32_t n_workers);
 void sl_io_fini(struct sl_io *io);
 

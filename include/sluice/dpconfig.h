@@ -8,10 +8,11 @@
 #ifndef SLUICE_DPCONFIG_H
 #define SLUICE_DPCONFIG_H
 
+#include "sluice/qos.h"
 #include "sluice/types.h"
 
 #define SL_DPCONFIG_MAGIC      UINT32_C(0x534c4450) // "SLDP"
-#define SL_DPCONFIG_VERSION    3
+#define SL_DPCONFIG_VERSION    5
 #define SL_DPCONFIG_PATH_BYTES 108 // sun_path
 #define SL_DPCONFIG_ARGS_BYTES 256
 #define SL_MAX_PORT_ADDRESSES  8
@@ -55,14 +56,16 @@ struct sl_dp_port {
 	uint8_t kind;                        // enum sl_device_kind
 	uint8_t mode;                        // enum sl_port_mode
 	uint8_t n_addresses;
-	uint8_t rss;        // enum sl_rss_side
-	uint16_t mtu_bytes; // 0 = SL_MTU_DEFAULT_BYTES
-	uint16_t vlan_id;   // 1..4094; 0 = a device
-	uint16_t parent;    // number of the VLAN's device
-	uint8_t bond_mode;  // enum sl_bond_mode
-	uint8_t n_members;  // of a bond, the preferred one first; else 0
-	uint8_t checksums;  // enum sl_checksums
-	uint8_t zero2[7];
+	uint8_t rss;              // enum sl_rss_side
+	uint16_t mtu_bytes;       // 0 = SL_MTU_DEFAULT_BYTES
+	uint16_t vlan_id;         // 1..4094; 0 = a device
+	uint16_t parent;          // number of the VLAN's device
+	uint8_t bond_mode;        // enum sl_bond_mode
+	uint8_t n_members;        // of a bond, the preferred one first; else 0
+	uint8_t checksums;        // enum sl_checksums
+	uint8_t training_percent; // of rate_bps, while others want the rest; 1..100
+	uint8_t zero2[2];
+	uint64_t rate_bps; // of what it sends; 0 = as fast as the device
 	struct sl_prefix addresses[SL_MAX_PORT_ADDRESSES];
 	struct sl_dp_member members[SL_MAX_PORT_MEMBERS];
 };
@@ -85,6 +88,9 @@ struct sl_dpconfig {
 	uint8_t idle;      // enum sl_idle
 	uint8_t hugepages; // enum sl_hugepages
 	uint8_t zero2[4];
+	uint8_t dscps[SL_QOS_COUNT]; // by enum sl_qos_class; SL_QOS_AS_IT_IS: not changed
+	uint8_t pcps[SL_QOS_COUNT];  // the same
+	uint8_t zero4[4];
 	uint64_t flows;        // table capacity over all workers
 	uint64_t memory_bytes; // packet buffers and DPDK heap; 0 = chosen from the ports
 	char socket[SL_DPCONFIG_PATH_BYTES]; // "" = SL_IPC_SOCKET

@@ -43,6 +43,12 @@
 	X(HANDOFF_FULL, "handoff_full", "ring to the worker that owns the flow is full")           \
 	X(SLOW_FULL, "slow_full", "ring to the main core (ARP, ND, echo) is full")                 \
 	X(TX_FULL, "tx_full", "the port's transmit queue is full")                                 \
+	X(QUEUE_CONTROL, "queue_control", "queue of the port's rate is full: ARP, ND, our own")    \
+	X(QUEUE_INFERENCE, "queue_inference", "queue of the port's rate is full: inference")       \
+	X(QUEUE_RDMA, "queue_rdma", "queue of the port's rate is full: RoCE; raise rate")          \
+	X(QUEUE_TRAINING, "queue_training", "queue of the port's rate is full: training")          \
+	X(QUEUE_BULK, "queue_bulk", "queue of the port's rate is full: checkpoints and the like")  \
+	X(QUEUE_GENERAL, "queue_general", "queue of the port's rate is full: everything else")     \
 	X(CONSUMED, "consumed", "addressed to Sluice itself and answered or learned from")
 
 enum sl_drop {

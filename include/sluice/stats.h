@@ -5,7 +5,7 @@
 //         ports[n_workers][n_ports], backends[n_workers][max_backends], vips[n_workers][max_vips],
 //         backend_slots[max_backends], vip_slots[max_vips], latency[n_workers][max_backends]
 //         (latency.h; large, and only touched for backends whose flows are measured),
-//         local_ports[n_workers][max_backends].
+//         local_ports[n_workers][max_backends], qos[n_ports][SL_QOS_COUNT].
 // Thread: each worker row has one writer, its worker; slots and header have one writer, the main
 //         core. Readers use relaxed loads and sum over workers; nothing is ever reset while the
 //         data plane lives.
@@ -21,10 +21,11 @@
 #include "sluice/drop.h"
 #include "sluice/latency.h"
 #include "sluice/dpconfig.h"
+#include "sluice/qos.h"
 #include "sluice/types.h"
 
 #define SL_STATS_MAGIC   UINT64_C(0x534c555354415431) // "SLUSTAT1"
-#define SL_STATS_VERSION 4
+#define SL_STATS_VERSION 5
 
 typedef _Atomic uint64_t sl_stat; // one writer, relaxed
 
@@ -61,8 +62,23 @@ struct sl_stats_port {
 	sl_stat tx_pkts;
 	sl_stat tx_bytes;
 	sl_stat handed_pkts; // received here, but another worker's: 0 where RSS does what it is to
-	sl_stat spare[3];
+	sl_stat held_pkts;   // waiting to leave now; 0 without a rate
+	sl_stat spare[2];
 };
+
+// A queue of a port with a rate (sluice/qos.h); written by the port's one worker. queue: sent and
+// dropped are all of its packets but those held.
+struct sl_stats_qos {
+	alignas(64) sl_stat sent_pkts;
+	sl_stat sent_bytes;
+	sl_stat dropped_pkts;  // its queue was full
+	sl_stat marked_pkts;   // sent with "congestion experienced"
+	sl_stat waited_pkts;   // did not pass at once
+	sl_stat wait_max_ns;   // the longest since start
+	sl_stat held_pkts;     // waiting now
+	sl_stat borrowed_pkts; // sent beyond cap or share, because nobody else wanted to
+};
+_Static_assert(sizeof(struct sl_stats_qos) == 64, "one line");
 
 struct sl_stats_backend {
 	alignas(64) sl_stat flows_active; // not over: neither both FINs nor a RST seen
@@ -133,10 +149,13 @@ struct sl_stats_header {
 	uint32_t off_vip_slots;
 	uint32_t off_latency;
 	uint32_t off_local_ports;
+	uint32_t off_qos;
+	uint32_t zero;
 	char port_names[SL_MAX_PORTS][SL_NAME_BYTES];
 	char port_devices[SL_MAX_PORTS][SL_NAME_BYTES];
-	uint8_t port_rss[SL_MAX_PORTS]; // enum sl_rss_side in force; SL_RSS_OFF: rings alone
-	uint32_t n_members;             // of all bonds, by port
+	uint64_t port_rate_bps[SL_MAX_PORTS]; // 0 = none
+	uint8_t port_rss[SL_MAX_PORTS];       // enum sl_rss_side in force; SL_RSS_OFF: rings alone
+	uint32_t n_members;                   // of all bonds, by port
 	uint8_t member_ports[SL_MAX_MEMBERS];
 	char member_devices[SL_MAX_MEMBERS][SL_NAME_BYTES];
 	// --- main core writes while running ---
@@ -219,6 +238,14 @@ static inline struct sl_stats_local_ports *sl_stats_local_ports_at(void *base, u
 
 	return (struct sl_stats_local_ports *)(void *)((char *)base + h->off_local_ports) +
 	       (size_t)worker * h->max_backends + be;
+}
+
+static inline struct sl_stats_qos *sl_stats_qos_at(void *base, uint32_t port)
+{
+	const struct sl_stats_header *h = base;
+
+	return (struct sl_stats_qos *)(void *)((char *)base + h->off_qos) +
+	       (size_t)port * SL_QOS_COUNT;
 }
 
 static inline struct sl_stats_slot *sl_stats_backend_slot_at(void *base, uint32_t be)

@@ -105,6 +105,9 @@ enum sl_affinity {
 	SL_AFFINITY_COUNT
 };
 
+// What a VIP is for, where it shares a port that has a rate (sluice/qos.h).
+enum sl_vip_class { SL_VIP_GENERAL, SL_VIP_INFERENCE, SL_VIP_TRAINING, SL_VIP_CLASS_COUNT };
+
 // When a SYN is answered by us, and its flow made only when its sender has proven its address.
 enum sl_syn_cookies {
 	SL_SYN_COOKIES_OFF,

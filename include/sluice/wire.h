@@ -18,7 +18,7 @@
 #include "sluice/types.h"
 
 #define SL_WIRE_MAGIC     UINT32_C(0x534c5743) // "SLWC"
-#define SL_WIRE_VERSION   6
+#define SL_WIRE_VERSION   7
 #define SL_WIRE_MAX_BYTES (16u << 20)
 
 enum sl_wire_kind { SL_WIRE_CONFIG = 1, SL_WIRE_WEIGHTS = 2 };
@@ -58,7 +58,8 @@ struct sl_wire_vip {
 	uint32_t n_prefixes;             // of the allow and deny lists together
 	uint32_t persist_s;              // affinity source only; 0 = none
 	uint8_t syn_cookies;             // enum sl_syn_cookies
-	uint8_t zero2[3];
+	uint8_t class;                   // enum sl_vip_class
+	uint8_t zero2[2];
 };
 _Static_assert(sizeof(struct sl_wire_vip) == 64, "wire layout");
 

@@ -148,6 +148,7 @@ struct sl_wire_header *sl_body_config(const struct sl_body_spec *spec)
 		                             .affinity = vip->affinity,
 		                             .is_measured = vip->is_measured,
 		                             .syn_cookies = vip->syn_cookies,
+		                             .class = vip->class,
 		                             .limit_flows = vip->limit_flows,
 		                             .limit_new_flows_per_s = vip->limit_new_flows_per_s,
 		                             .source_new_flows_per_s = vip->source_new_flows_per_s,

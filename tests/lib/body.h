@@ -45,6 +45,7 @@ struct sl_body_vip {
 	const char *allow, *deny; // one network of each, "10.0.0.0/8", or NULL
 	uint32_t persist_s;
 	uint8_t persist_bits;
+	uint8_t class; // enum sl_vip_class
 };
 
 struct sl_body_spec {

@@ -50,6 +50,8 @@ static void fill_config(struct sl_dpconfig *c, uint32_t n_workers, uint32_t n_fl
 	c->ports[RIG_BACK].n_addresses = 2;
 	c->ports[RIG_BACK].addresses[0] = prefix("10.0.0.1", 24);
 	c->ports[RIG_BACK].addresses[1] = prefix("2001:db8:2::1", 64);
+	memset(c->dscps, SL_QOS_AS_IT_IS, sizeof(c->dscps));
+	memset(c->pcps, SL_QOS_AS_IT_IS, sizeof(c->pcps));
 	c->n_routes = 2;
 	c->routes[0].to = prefix("0.0.0.0", 0);
 	c->routes[0].via = sl_packet_ip("192.0.2.254");
@@ -345,6 +347,8 @@ void sl_rig_check_accounts(struct sl_rig *rig)
 		in += sl_stat_get(&rig->a.io.workers[w]->stats->rx_pkts);
 		in += sl_stat_get(&rig->a.io.workers[w]->stats->generated_pkts);
 		out += sl_stat_get(&rig->a.io.workers[w]->stats->tx_pkts);
+		for (uint32_t p = 0; p < h->n_ports; p++)
+			out += sl_stat_get(&sl_stats_port_at(rig->a.segment.base, w, p)->held_pkts);
 	}
 	for (uint32_t d = 0; d < SL_DROP_COUNT; d++)
 		out += sl_rig_drops(rig, d);

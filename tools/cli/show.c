@@ -45,6 +45,25 @@ static void print_config(const json_t *config)
 	       is_newest ? "" : "not this: ", sl_cli_text_of(config, "file"));
 }
 
+static void print_queues(const json_t *port)
+{
+	char sent[16], waited[16];
+	const char *name;
+	json_t *queue;
+
+	json_object_foreach(json_object_get(port, "queues"), name, queue)
+	{
+		printf("  %-10s %s packets out, %s waited (at most %.3f ms), %.0f now, %.0f "
+		       "marked, "
+		       "%.0f dropped\n",
+		       name, count_of(queue, "tx_packets_total", sent),
+		       count_of(queue, "waited_total", waited),
+		       sl_cli_number_of(queue, "wait_max_ns") / 1e6,
+		       sl_cli_number_of(queue, "held"), sl_cli_number_of(queue, "marked_total"),
+		       sl_cli_number_of(queue, "dropped_total"));
+	}
+}
+
 static void print_members(const json_t *port)
 {
 	json_t *member;
@@ -70,6 +89,7 @@ static void print_ports(const json_t *dp)
 		       count_of(port, "rx_packets_total", rx),
 		       count_of(port, "tx_packets_total", tx), sl_cli_text_of(port, "rss"),
 		       count_of(port, "handed_total", handed));
+		print_queues(port);
 		print_members(port);
 	}
 }

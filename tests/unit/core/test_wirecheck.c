@@ -141,7 +141,7 @@ END_TEST
 	X(vip_protocol_unknown, CONFIG, MALFORMED, "protocol", b->vips[3].proto = 1)               \
 	X(vip_cookies_unknown, CONFIG, MALFORMED, "syn_cookies 3", b->vips[3].syn_cookies = 3)     \
 	X(vip_cookies_in_part, CONFIG, INVALID, "two policies", b->vips[1].syn_cookies = 1)        \
-	X(vip_zero2_set, CONFIG, MALFORMED, "vip row 3: zero", b->vips[3].zero2[2] = 1)            \
+	X(vip_zero2_set, CONFIG, MALFORMED, "vip row 3: zero", b->vips[3].zero2[1] = 1)            \
 	X(persistence_without_time, CONFIG, MALFORMED, "persistence of 0 s",                       \
 	  b->vips[3].persist_bits = 24)                                                            \
 	X(persistence_without_bits, CONFIG, MALFORMED, "for 0 bits", b->vips[3].persist_s = 60)    \
@@ -153,6 +153,9 @@ END_TEST
 	X(persistence_without_source, CONFIG, INVALID, "without affinity source",                  \
 	  b->vips[3].affinity = SL_AFFINITY_FLOW;                                                  \
 	  b->vips[3].persist_bits = 24; b->vips[3].persist_s = 60)                                 \
+	X(vip_class_unknown, CONFIG, MALFORMED, "class 3 is unknown",                              \
+	  b->vips[1].class = SL_VIP_CLASS_COUNT)                                                   \
+	X(vip_class_in_part, CONFIG, INVALID, "two policies", b->vips[1].class = SL_VIP_TRAINING)  \
 	X(vip_measured_unknown, CONFIG, MALFORMED, "is_measured", b->vips[3].is_measured = 2)      \
 	X(vip_measured_in_part, CONFIG, INVALID, "two policies", b->vips[1].is_measured = 1)       \
 	X(vip_affinity_unknown, CONFIG, MALFORMED, "affinity",                                     \
