@@ -44,6 +44,7 @@ int fake_stats_new(uint64_t instance, void **base, size_t *n_bytes)
 		place(&at, FAKE_WORKERS * FAKE_MAX_BACKENDS * sizeof(struct sl_stats_local_ports));
 	h.off_backend_slots = place(&at, FAKE_MAX_BACKENDS * sizeof(struct sl_stats_slot));
 	h.off_vip_slots = place(&at, FAKE_MAX_VIPS * sizeof(struct sl_stats_slot));
+	h.off_qos = place(&at, (size_t)FAKE_PORTS * SL_QOS_COUNT * sizeof(struct sl_stats_qos));
 	h.off_latency =
 		place(&at, FAKE_WORKERS * FAKE_MAX_BACKENDS * sizeof(struct sl_stats_latency));
 	h.total_bytes = (uint32_t)at;
