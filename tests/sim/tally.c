@@ -62,6 +62,12 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static void sort(struct values *v)
+{
+	if (v->n > 0) // an empty one has no array
+		qsort(v->at, v->n, sizeof(*v->at), compare);
+}
+
 static double quantile(struct values *v, double q)
 {
 	if (v->n == 0)
@@ -252,12 +258,12 @@ void tally_finish(struct tally *t, struct result *result)
 {
 	const double n_servers = t->scenario->n_servers > 0 ? t->scenario->n_servers : 16;
 
-	qsort(t->ttft.at, t->ttft.n, sizeof(double), compare);
-	qsort(t->e2e.at, t->e2e.n, sizeof(double), compare);
+	sort(&t->ttft);
+	sort(&t->e2e);
 	for (uint64_t i = 0; i < t->n_failed; i++)
 		put(&t->e2e_all, PATIENCE_S);
-	qsort(t->e2e_all.at, t->e2e_all.n, sizeof(double), compare);
-	qsort(t->joined.at, t->joined.n, sizeof(double), compare);
+	sort(&t->e2e_all);
+	sort(&t->joined);
 	*result = (struct result){
 		.n_failed = t->n_failed,
 		.ttft_p50_s = quantile(&t->ttft, 0.5),

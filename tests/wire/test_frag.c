@@ -125,6 +125,7 @@ static bool read_error(int fd, bool is_v6, struct told *told)
 START_TEST(a_ttl_that_ends_at_sluice_is_told_to_the_kernel_that_sent_it)
 {
 	const char *const ours[] = {"10.10.0.1", "fd10::1"};
+	static const char question[100];
 	const int ttl = 1, on = 1;
 	struct sl_lab lab;
 
@@ -143,7 +144,10 @@ START_TEST(a_ttl_that_ends_at_sluice_is_told_to_the_kernel_that_sent_it)
 		                            is_v6 ? IPV6_RECVERR : IP_RECVERR, &on, sizeof(on)),
 		                 0);
 		ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, n), 0);
-		ck_assert_int_eq(send(fd, "x", 1, 0), 1);
+		ck_assert_int_eq(send(fd, "x", 1, 0), 1); // the answer would be longer
+		ck_assert_msg(!read_error(fd, is_v6, &told), "IPv%d: told more than was said",
+		              is_v6 ? 6 : 4);
+		ck_assert_int_eq(send(fd, question, sizeof(question), 0), sizeof(question));
 		ck_assert_msg(read_error(fd, is_v6, &told), "IPv%d: nobody is told", is_v6 ? 6 : 4);
 		ck_assert_uint_eq(told.error.ee_type, is_v6 ? 3 : 11);
 		ck_assert_uint_eq(told.error.ee_errno, EHOSTUNREACH);
